@@ -1,0 +1,447 @@
+"""The words of the house as plain, frozen values; no I/O, and nothing of ours imported.
+
+Every value can be stored as JSON and read back equal. Times are seconds since the epoch
+(UTC), durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+"""What a tool may return and a change may carry: plain data, nothing else."""
+
+
+class Level(StrEnum):
+    """What a probe saw of a service."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    """How much an alert matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 2 for critical: the larger matters more."""
+        return list(Severity).index(self)
+
+
+class Approval(StrEnum):
+    """How much approval a call needs."""
+
+    NONE = "none"
+    """Done without a word."""
+    SOFT = "soft"
+    """Done at once, and told."""
+    HARD = "hard"
+    """Waits for a person."""
+    FORBIDDEN = "forbidden"
+    """Never done, whoever asks."""
+
+    @property
+    def rank(self) -> int:
+        """0 for none, 3 for forbidden: the larger is stricter."""
+        return list(Approval).index(self)
+
+
+class Role(StrEnum):
+    """Who acted; an operator is named instead."""
+
+    MONITOR = "monitor"
+    ANALYST = "analyst"
+    HEALER = "healer"
+    COMMUNICATOR = "communicator"
+    POLICY = "policy"
+
+
+class IncidentStatus(StrEnum):
+    """Where an incident stands on its one way through."""
+
+    OPEN = "open"
+    INVESTIGATING = "investigating"
+    WAITING = "waiting"
+    """A proposal waits for a decision."""
+    CHANGING = "changing"
+    """An approved change is being applied."""
+    WATCHING = "watching"
+    """A change was verified; the condition has yet to clear."""
+    ESCALATED = "escalated"
+    """Runbooks are at their end: a person is needed."""
+    RESOLVED = "resolved"
+
+
+class ProposalState(StrEnum):
+    """What became of a proposal."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """The world moved, or the need went away, before it was carried out."""
+    EXECUTING = "executing"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """The process died while applying, and the target could not tell what came of it."""
+
+
+class ChangeState(StrEnum):
+    """The journal of one change."""
+
+    CLAIMED = "claimed"
+    """Nothing has been written to the target yet."""
+    APPLYING = "applying"
+    """Written to disk before the first byte goes to the target; after a crash: unknown."""
+    VERIFYING = "verifying"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Nothing was left to do, or an earlier change of the same plan failed."""
+    UNDONE = "undone"
+    UNKNOWN = "unknown"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self not in (ChangeState.CLAIMED, ChangeState.APPLYING, ChangeState.VERIFYING)
+
+
+class Verdict(StrEnum):
+    """What was decided."""
+
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+class RunStatus(StrEnum):
+    """What came of one run of a diagnostic."""
+
+    FOUND = "found"
+    NOTHING = "nothing"
+    """The tool worked, and there was nothing to report."""
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One configured instance of a kind, such as `postgres/main`."""
+
+    name: str
+    options: Mapping[str, JSON] = field(default_factory=dict)
+    """What its kind needs to reach it: addresses, credentials, control commands."""
+    depends_on: tuple[str, ...] = ()
+    critical: bool = False
+    """Any change to it needs at least a hard approval."""
+    interval: float = 10.0
+    """Seconds between two probes."""
+    timeout: float = 5.0
+    """Seconds that one probe may take."""
+    expected_down: bool = False
+    note: str = ""
+    """What its owner wants everyone to know before touching it."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The part of the name before the slash."""
+        return self.name.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What one probe saw."""
+
+    level: Level
+    summary: str
+    samples: Mapping[str, float] = field(default_factory=dict)
+    """Named readings in base units: `connections`, `used_bytes`, `oldest_transaction_seconds`."""
+    latency: float | None = None
+    """Seconds the probe took; None when it never answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A service with the last that is known of it."""
+
+    service: Service
+    """Without its options, which may hold secrets and stay out of the store."""
+    health: Health
+    checked_at: float | None
+    """When it was last probed; None when never."""
+    since: float | None
+    """Since when its level is what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something says that a service is wrong."""
+
+    fingerprint: str
+    """The same for the same trouble on the same service, whoever reports it."""
+    service: str
+    name: str
+    """The condition's id, or Alertmanager's `alertname`."""
+    severity: Severity
+    summary: str
+    starts_at: float
+    source: str = "condition"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool's name with its arguments: data that can be stored, shown and run later."""
+
+    tool: str
+    service: str
+    arguments: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a diagnostic returns."""
+
+    summary: str
+    """One sentence with the numbers that matter."""
+    data: Mapping[str, JSON] = field(default_factory=dict)
+    """The readings that runbooks' expressions use."""
+    status: RunStatus = RunStatus.FOUND
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a diagnostic, kept as evidence."""
+
+    id: int
+    incident: int | None
+    call: Call
+    status: RunStatus
+    summary: str
+    data: Mapping[str, JSON]
+    started_at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a remediation would do to one thing; data, never a closure."""
+
+    service: str
+    item: str
+    """The resource or action of the service's kind that reads and writes it."""
+    key: JSON
+    """Which one: a setting's name, a table, a process by pid and start time."""
+    before: JSON
+    """What must still hold when it is applied. For a resource its value; None means absent."""
+    after: JSON
+    """What will hold. For an action, a description of the outcome."""
+    steps: tuple[str, ...]
+    """As an operator would type or send them."""
+    verification: str
+    """What is read afterwards, and what must be seen there."""
+    undo: str = ""
+    """How it is put back; empty when there is no way back."""
+    no_undo: str = ""
+    """Why there is no way back; empty when there is one."""
+    why: str = ""
+    observed: Mapping[str, JSON] = field(default_factory=dict)
+    """Figures seen while planning. They are shown, but move by themselves, so neither
+    the digest nor the drift check looks at them."""
+
+    @property
+    def reversible(self) -> bool:
+        """Whether it can be undone."""
+        return not self.no_undo
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes of one remediation, applied in order and undone in reverse."""
+
+    summary: str
+    changes: tuple[Change, ...] = ()
+    """Empty when there is nothing to do; the summary then says why."""
+    risk: str = ""
+    """What the users of the service will notice, and what could go wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another cause that would look alike, and the reading that decides about it."""
+
+    name: str
+    ruled_out: bool
+    reading: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A cause with the evidence for it, and the calls that would mend it."""
+
+    incident: int
+    runbook: str
+    cause: str
+    confidence: float
+    """From 0 to 1; below the runbook's threshold nothing is proposed."""
+    evidence: tuple[int, ...]
+    """Ids of the runs it rests on."""
+    rivals: tuple[Rival, ...] = ()
+    calls: tuple[Call, ...] = ()
+    advice: str = ""
+    """What a person should do, where no call is the right answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The alerts that are one problem, with a status and a timeline."""
+
+    id: int
+    service: str
+    title: str
+    severity: Severity
+    status: IncidentStatus
+    opened_at: float
+    updated_at: float
+    resolved_at: float | None = None
+    cause: str = ""
+    runbook: str = ""
+    alerts: int = 1
+    """Alerts folded into it so far."""
+    flapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a timeline; append-only."""
+
+    id: int
+    at: float
+    incident: int | None
+    actor: str
+    """A role, or an operator by name."""
+    kind: str
+    """`alert`, `status`, `run`, `diagnosis`, `proposal`, `decision`, `change`, `health`, `freeze`, `note`."""
+    text: str
+    data: Mapping[str, JSON] = field(default_factory=dict)
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan that waits for a decision, with its digest and its deadline."""
+
+    id: int
+    incident: int | None
+    call: Call
+    plan: Plan
+    digest: str
+    approval: Approval
+    state: ProposalState
+    created_at: float
+    expires_at: float
+    reason: str
+    """The cause it answers, in one sentence."""
+    undoes: int | None = None
+    """The proposal whose changes this one puts back."""
+    policy: str = ""
+    """Why the policy asks for this approval."""
+    needs_name: bool = False
+    """Whether approving needs the target's name typed: irreversible, on a critical target."""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about a proposal, by whom, and over which channel."""
+
+    proposal: int
+    verdict: Verdict
+    by: str
+    channel: str
+    """`keypress`, `command line`, `telegram`, `policy` or `deadline`."""
+    at: float
+    digest: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change in the log: its journal state and what came of it."""
+
+    id: int
+    proposal: int
+    position: int
+    change: Change
+    state: ChangeState
+    claimed_at: float
+    finished_at: float | None = None
+    outcome: str = ""
+
+
+def canonical(value: JSON) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, so that equal values hash equal."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(call: Call, plan: Plan) -> str:
+    """The SHA-256, in hex, of everything in a plan that an approval covers.
+
+    Figures that move by themselves (`Change.observed`) and prose (`summary`, `risk`, `why`)
+    are left out: they explain the change and are not the change.
+    """
+    changes = []
+    for change in plan.changes:
+        covered = asdict(change)
+        del covered["observed"], covered["why"]
+        changes.append(covered)
+    covered_call = {"tool": call.tool, "service": call.service, "arguments": dict(call.arguments)}
+    text = canonical({"call": covered_call, "changes": changes})
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class CockpitError(Exception):
+    """Something an operator can mend: what is wrong, and how to mend it."""
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        super().__init__(f"{what} {fix}".strip())
+        self.what = what
+        self.fix = fix
+
+
+class ServiceError(CockpitError):
+    """A service could not be asked or did not do as asked."""
+
+
+class Unreachable(ServiceError):
+    """Nothing answers at its address, or not in time."""
+
+
+class Denied(ServiceError):
+    """It answered, and refused the credentials or the right."""
+
+
+class Unexpected(ServiceError):
+    """It answered something else than its documentation says."""
+
+
+class Refused(CockpitError):
+    """A remediation looked and will not plan the change; the message says why."""
+
+
+class Drifted(CockpitError):
+    """The target is no longer as it was when the change was shown."""

@@ -1,0 +1,1 @@
+"""Tool modules: one for each kind of service."""

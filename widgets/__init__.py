@@ -1,0 +1,1 @@
+"""Panes of the screen; each knows the model, the text type and Textual, and nothing else of ours."""
