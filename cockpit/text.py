@@ -1,14 +1,234 @@
-"""Text from strangers: a type of its own, cleaned of control sequences, never markup; redaction of secrets."""
+"""Text from strangers: a type of its own, cleaned of control sequences, never markup; redaction of secrets.
+
+Two steps stand between a stranger's text and the operator's terminal. `clean` makes every
+character visible that a terminal or a reader would act on instead of showing; `Redactor`
+replaces secrets by placeholders, known values first, then what looks like one.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import TYPE_CHECKING
+
+from cockpit.model import JSON
+from cockpit.secret_patterns import is_reference, may_match, names_secret, rules
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from textual.content import Content
+
+SHORTEST_SECRET = 4
+"""Shorter values stand in every other word; they are no secrets, and are left alone."""
+DEEPEST = 60
+"""Levels of nesting that `Redactor.scrub` follows; what is deeper is replaced by a sign."""
+MOST_REMEMBERED = 10_000
+"""Secrets that keep a placeholder of their own; a stranger must not be able to fill our memory."""
+PLACEHOLDER = re.compile(r"‹secret:[^›\s]{1,120}›(?=$|[,;&])")
+
+BLANK = frozenset(
+    [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)]
+)
+"""Letters and marks by category that nevertheless show as nothing: fillers and variation selectors."""
+LAST_SELECTORS = range(0xE0000, 0xE1000)
+
 
 class Untrusted(str):
-    """Text that came from outside: cleaned, and shown only as literal text."""
+    """Text that came from outside: cleaned, and shown only as literal text.
+
+    Rich and Textual ask an object how it wants to be drawn before they parse a string for
+    markup; this one answers, so it stays literal even where a widget is handed it raw.
+    """
 
     __slots__ = ()
 
+    def visualize(self) -> Content:
+        """How Textual draws it: as it stands, no markup."""
+        from textual.content import Content
 
-def clean(text: str) -> Untrusted:
-    """The text with every control character made visible."""
-    return Untrusted(text)
+        return Content(str(self))
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        return Text(str(self))
+
+
+class _Visible(dict[int, "int | str"]):
+    """What each character is shown as, worked out when it is first met."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__({ord(character): character for character in kept})
+
+    def __missing__(self, code: int) -> int | str:
+        shown = code if _harmless(code) else _sign(code)
+        if code < 0x10000:  # the rest is rare, and a stranger must not be able to fill our memory with it
+            self[code] = shown
+        return shown
+
+
+def _harmless(code: int) -> bool:
+    character = chr(code)
+    if code in BLANK or code in LAST_SELECTORS:
+        return False
+    return character.isprintable() or (character.isspace() and code >= 0xA0 and code not in (0x2028, 0x2029))
+
+
+def _sign(code: int) -> str:
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_ONE_LINE = _Visible("")
+_LINES = _Visible("\n\t")
+
+
+def clean(text: str, *, lines: bool = False) -> Untrusted:
+    """The text with every control character made visible, such as ␛ for an escape and `\\u202e` for a bidi override.
+
+    Made visible are C0 and C1 controls, DEL, format characters (bidi, zero-width, tags), variation selectors,
+    fillers, lone surrogates and what Unicode has not assigned.
+
+    Args:
+        text: anything, from anyone.
+        lines: keep line ends and tabs; otherwise they are made visible as well, so that a value fills one line.
+    """
+    if lines and not text.isprintable():
+        text = text.replace("\r\n", "\n")
+    if text.isascii() and (text.replace("\n", "").replace("\t", "") if lines else text).isprintable():
+        return Untrusted(text)
+    return Untrusted(text.translate(_LINES if lines else _ONE_LINE))
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text in at most `limit` characters; where some are cut off, a sign says so and, if it fits, how many."""
+    if len(text) <= limit:
+        return text
+    sign = f"… [{len(text) - limit} more]"
+    kept = limit - len(sign)
+    return text[:kept] + sign if kept > len(sign) else text[: max(limit - 1, 0)] + "…"[:limit]
+
+
+class Redactor:
+    """Replaces secrets by placeholders: the same secret by the same placeholder, for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._placeholders: dict[str, str] = {}
+        self._numbers = count(1)
+        self._forms: dict[str, str] = {}
+        self._known: re.Pattern[str] | None = None
+
+    def add(self, secret: str, name: str = "") -> None:
+        """Register a value that must never leave, in plain, URL-encoded, JSON-escaped and base64 form.
+
+        Args:
+            secret: the value; one shorter than 4 characters is left alone.
+            name: what the placeholder calls it, such as `postgres/main.password`; without one it bears a number.
+        """
+        if len(secret) < SHORTEST_SECRET or secret in self._forms:
+            return
+        label = re.sub(r"[^\w./]+", "-", name)[:80]
+        if label and f"‹secret:{label}›" in self._placeholders.values():
+            label = ""
+        placeholder = self._placeholder(secret, label)
+        for form in _forms(secret):
+            self._forms.setdefault(form, placeholder)
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._known = re.compile("|".join(_bounded(form) for form in longest_first))
+
+    def redact(self, text: str) -> str:
+        """The text with known secrets, and what has the shape of one, replaced by placeholders."""
+        if self._known is not None:
+            text = self._known.sub(lambda match: self._forms[match[0]], text)
+        if not may_match(text):
+            return text
+        lowered = text.lower()
+        for rule in rules():
+            if any(hint in lowered for hint in rule.hints):
+                text = rule.pattern.sub(self._replace, text)
+        return text
+
+    def scrub(self, value: JSON) -> JSON:
+        """The value with every string in it, keys included, redacted and cleaned; line ends and tabs are kept.
+
+        A string under a key that names a secret (`password`, `api_token`, …) is replaced whatever it looks like.
+        """
+        return self._scrub(value, secret=False, depth=0)
+
+    def _scrub(self, value: JSON, *, secret: bool, depth: int) -> JSON:
+        if isinstance(value, str):
+            return self._whole(value) if secret and value else clean(self.redact(value), lines=True)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if depth >= DEEPEST:
+            return "…"
+        if isinstance(value, Mapping):
+            return {
+                self._key(key): self._scrub(item, secret=secret or names_secret(str(key)), depth=depth + 1)
+                for key, item in value.items()
+            }
+        return [self._scrub(item, secret=secret, depth=depth + 1) for item in value]
+
+    def _key(self, key: object) -> str:
+        return clean(self.redact(str(key)))
+
+    def _whole(self, value: str) -> str:
+        return value if PLACEHOLDER.fullmatch(value) else self._placeholder(value)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        name = match.lastgroup
+        if name is None or PLACEHOLDER.match(match[name]) or is_reference(match[name]):
+            return match[0]
+        start, end = match.start(name) - match.start(), match.end(name) - match.start()
+        return match[0][:start] + self._placeholder(match[name]) + match[0][end:]
+
+    def _placeholder(self, secret: str, label: str = "") -> str:
+        if secret not in self._placeholders:
+            if len(self._placeholders) >= MOST_REMEMBERED:
+                return "‹secret:more›"
+            self._placeholders.setdefault(secret, f"‹secret:{label or next(self._numbers)}›")
+        return self._placeholders[secret]
+
+
+def _bounded(form: str) -> str:
+    """A short plain word is replaced only where it stands alone: the secret `test` is not in `latest`."""
+    escaped = re.escape(form)
+    return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])" if len(form) < 8 and form.isalnum() else escaped
+
+
+def _forms(secret: str) -> Iterator[str]:
+    import json
+    import shlex
+    from urllib.parse import quote, quote_plus
+
+    data = secret.encode("utf-8", "surrogatepass")
+    yield secret
+    for quoted in (quote(data), quote(data, safe=""), quote_plus(data)):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield shlex.quote(secret).strip("'")
+    for encoded in _base64_forms(data):
+        yield encoded
+        yield encoded.replace("+", "-").replace("/", "_")
+        yield quote(encoded, safe="")
+
+
+def _base64_forms(data: bytes) -> Iterator[str]:
+    from base64 import b64encode
+
+    whole = b64encode(data).decode()
+    yield whole
+    yield whole.rstrip("=")
+    for offset in range(3):  # how far into a group of three bytes the secret starts: `user:` before it shifts it
+        encoded = b64encode(bytes(offset) + data).decode().rstrip("=")
+        certain = encoded[(0, 2, 3)[offset] : (len(data) + offset) * 8 // 6]
+        if len(certain) >= 8:
+            yield certain

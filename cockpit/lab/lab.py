@@ -7,26 +7,24 @@ commands and a later clean-up work from other processes than the one that starte
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
-import pwd
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psutil
-
+from cockpit.lab import ports, processes
 from cockpit.lab.parts import Launch, Server
 from cockpit.model import CockpitError, Service
 
 PREFIX = "cockpit-lab-"
 READY_WITHIN = 15.0
+ROOT = Path(__file__).parents[2]
 
 
 class Lab:
@@ -44,15 +42,15 @@ class Lab:
     @classmethod
     def create(cls, servers: Sequence[Server]) -> Lab:
         """A new lab in a new temporary folder, not yet started."""
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent_folder()))
         folder.chmod(0o755)  # a server under another account has to pass through
-        (folder / "owner").write_text(json.dumps(_identity(os.getpid())))
+        _write(folder / "owner", processes.identity(os.getpid()))
         return cls(folder, servers)
 
     async def up(self) -> None:
         """Start every server at once, then fill them. Raises CockpitError naming the one that does not start."""
-        await asyncio.gather(*(self.start(name) for name in self.servers))
-        await asyncio.gather(*(server.seed(self) for server in self.servers.values() if server.seed))
+        await _together(self.start(name) for name in self.servers)
+        await _together(server.seed(self) for server in self.servers.values() if server.seed)
 
     async def down(self) -> None:
         """End every process of the lab and remove its folder; safe to call twice."""
@@ -70,33 +68,36 @@ class Lab:
 
     def port(self, name: str) -> int:
         """A loopback port for that name: free when first asked for, the same ever after."""
-        kept = self.folder / f"{name}.port"
-        if not kept.exists():
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                kept.write_text(str(probe.getsockname()[1]))
-        return int(kept.read_text())
+        return ports.kept(self.folder / f"{name}.port")
 
     def control(self, name: str) -> dict[str, list[str]]:
         """The service control commands of a server, for a service's `control` option."""
-        command = [sys.executable, "-m", "cockpit.lab", "control", str(self.folder), name]
+        # `env` because these commands run with a clean environment and from any folder.
+        command = [
+            "/usr/bin/env",
+            f"PYTHONPATH={ROOT}",
+            sys.executable,
+            "-m",
+            "cockpit.lab",
+            "control",
+            str(self.folder),
+            name,
+        ]
         return {verb: [*command, verb] for verb in ("start", "stop", "restart", "status")}
 
     async def start(self, name: str) -> None:
-        """Start a server unless it runs, and wait until it answers."""
-        if self.pid(name) is not None:
-            return
-        server = self.servers[name]
-        self.spawn(name, await server.prepare(self))
-        deadline = time.monotonic() + READY_WITHIN
-        while not await server.ready(self):
-            if self.pid(name) is None or time.monotonic() > deadline:
-                raise CockpitError(f"The lab's {name} does not start.", f"Its log: {self.log(name)}")
-            await asyncio.sleep(0.03)
+        """Start a server unless it runs, and wait until it answers. Raises CockpitError when it does not."""
+        async with self._turn(name):
+            for _ in range(2):  # once more: a port may be held for a moment by who had it before
+                if await self._started(name):
+                    return
+            said = self.log(name).read_text(errors="replace").strip().rpartition("\n")[2][-300:]
+            raise CockpitError(f"The lab's {name} does not start: {said or 'it says nothing'}", f"Its log: {self.log(name)}")
 
     async def stop(self, name: str) -> None:
         """Stop a server and wait until its process is gone."""
-        await asyncio.to_thread(self._end, name, self.servers[name].stop_signal if name in self.servers else "SIGTERM")
+        async with self._turn(name):
+            await self.release(name)
 
     async def restart(self, name: str) -> None:
         """Stop, then start."""
@@ -104,90 +105,127 @@ class Lab:
         await self.start(name)
 
     def hold(self, name: str, *argv: str) -> None:
-        """Start a helper process that makes or holds a fault: `python -m cockpit.lab.<argv[0]> FOLDER <rest>`."""
+        """Start a process that makes or holds a fault: `python -m cockpit.lab.<argv[0]> FOLDER <rest>`."""
         module, *rest = argv
-        self.spawn(name, Launch([sys.executable, "-m", f"cockpit.lab.{module}", str(self.folder), *rest]))
+        python = [sys.executable, "-m", f"cockpit.lab.{module}", str(self.folder), *rest]
+        self.spawn(name, Launch(python, {"PYTHONPATH": str(ROOT)}), "SIGKILL")
 
     async def release(self, name: str) -> None:
-        """End a helper process; nothing happens when there is none."""
-        await asyncio.to_thread(self._end, name, "SIGKILL")
+        """End a process by its own stop signal; nothing happens when there is none."""
+        await asyncio.to_thread(self._end, name)
 
     def log(self, name: str) -> Path:
         """Where a process of the lab writes what it prints."""
         return self.folder / f"{name}.log"
 
     def pid(self, name: str) -> int | None:
-        """The process id of a server or helper that runs, by pid and start time."""
-        kept = self.folder / f"{name}.process"
-        if not kept.exists():
-            return None
-        identity = json.loads(kept.read_text())
-        return identity["pid"] if alive(identity) else None
+        """The process id of a server or of what holds a fault, while that runs."""
+        kept = _read(self.folder / f"{name}.process")
+        return int(kept["pid"]) if kept and processes.alive(kept) else None
 
-    def spawn(self, name: str, launch: Launch) -> None:
-        """Start a process in a group of its own, and write down which it is before anything else."""
-        account = pwd.getpwnam(launch.user) if launch.user and os.geteuid() == 0 else None
-        with self.log(name).open("ab") as output:
-            process = subprocess.Popen(
-                list(launch.argv),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=launch.cwd or self.folder,
-                env={**os.environ, **launch.env},
-                start_new_session=True,
-                user=account.pw_uid if account else None,
-                group=account.pw_gid if account else None,
-                extra_groups=[] if account else None,
-            )
-        (self.folder / f"{name}.process").write_text(json.dumps(_identity(process.pid)))
+    def spawn(self, name: str, launch: Launch, stop_signal: str = "SIGTERM") -> None:
+        """Start a process in a session of its own, and write down which it is and what stops it."""
+        _write(
+            self.folder / f"{name}.process",
+            {**processes.spawn(launch, self.log(name), self.folder), "stop_signal": stop_signal},
+        )
 
-    def _end(self, name: str, how: str) -> None:
-        kept = self.folder / f"{name}.process"
-        if kept.exists():
-            end(json.loads(kept.read_text()), how)
-            kept.unlink(missing_ok=True)
+    async def _started(self, name: str) -> bool:
+        server = self.servers[name]
+        if self.pid(name) is None:
+            self.spawn(name, await server.prepare(self), server.stop_signal)
+        deadline = time.monotonic() + READY_WITHIN
+        while not await server.ready(self):
+            if self.pid(name) is None or time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.03)
+        return True
+
+    def _end(self, name: str) -> None:
+        file = self.folder / f"{name}.process"
+        if kept := _read(file):
+            processes.end([(kept, str(kept["stop_signal"]))])
+            file.unlink(missing_ok=True)
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncIterator[None]:
+        """One start or stop of a server at a time, across processes."""
+        with (self.folder / f"{name}.lock").open("w") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(0.02)
+            yield
+
+
+async def _together(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run all at once; the first failure ends the others before it is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in coroutines:
+                group.create_task(coroutine)
+    except* Exception as failed:
+        raise failed.exceptions[0] from None
+
+
+def parent_folder() -> Path:
+    """Where labs are made: the temporary folder, unless accounts other than ours cannot pass through it."""
+    chosen = Path(tempfile.gettempdir()).resolve()
+    if all(folder.stat().st_mode & 0o001 for folder in (chosen, *chosen.parents)):
+        return chosen
+    return Path("/tmp") if os.geteuid() == 0 else chosen  # noqa: S108 - mkdtemp makes the folder itself, unguessable
+
+
+def living() -> list[Path]:
+    """The folders of this user's labs whose cockpit runs, newest first."""
+    found = [folder for folder in _ours() if _owner_lives(folder) is True]
+    return sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
 
 
 def sweep(folder: Path) -> None:
-    """End every process that a lab's folder names, and remove the folder."""
-    for kept in folder.glob("*.process"):
-        end(json.loads(kept.read_text()), "SIGTERM")
+    """End every process of the lab in that folder, and remove the folder."""
+    kept = [entry for file in folder.glob("*.process") if (entry := _read(file))]
+    processes.end((entry, str(entry["stop_signal"])) for entry in kept)
+    # One that was started in the instant its cockpit was killed is not written down, but marked.
+    processes.end((one, "SIGKILL") for one in processes.marked(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep_orphans() -> list[Path]:
     """End the labs whose cockpit is gone, such as after a SIGKILL; returns their folders."""
-    swept = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = folder / "owner"
-        if folder.owner() == pwd.getpwuid(os.geteuid()).pw_name and owner.exists() and not alive(json.loads(owner.read_text())):
-            sweep(folder)
-            swept.append(folder)
-    return swept
+    orphans = [folder for folder in _ours() if _owner_lives(folder) is False]
+    for folder in orphans:
+        sweep(folder)
+    return orphans
 
 
-def _identity(pid: int) -> dict[str, float]:
-    return {"pid": pid, "started": psutil.Process(pid).create_time()}
+def _ours() -> list[Path]:
+    found = []
+    for folder in parent_folder().glob(f"{PREFIX}*"):
+        try:
+            if folder.lstat().st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink():
+                found.append(folder)
+        except FileNotFoundError:
+            continue
+    return found
 
 
-def alive(identity: dict[str, float]) -> bool:
-    """Whether the process that was written down still runs; a reused pid does not count."""
+def _owner_lives(folder: Path) -> bool | None:
+    owner = _read(folder / "owner")
+    return processes.alive(owner) if owner else None
+
+
+def _write(file: Path, entry: Mapping[str, float | str]) -> None:
+    draft = file.with_suffix(f"{file.suffix}.{os.getpid()}.draft")
+    draft.write_text(json.dumps(entry))
+    draft.replace(file)
+
+
+def _read(file: Path) -> dict[str, float] | None:
     try:
-        process = psutil.Process(int(identity["pid"]))
-        return process.create_time() == identity["started"] and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def end(identity: dict[str, float], how: str, patience: float = 5.0) -> None:
-    """Send the signal to the process and its children, and SIGKILL to what is left when patience ends."""
-    if not alive(identity):
-        return
-    process = psutil.Process(int(identity["pid"]))
-    family = [process, *process.children(recursive=True)]
-    process.send_signal(getattr(signal, how))
-    _, left = psutil.wait_procs(family, timeout=patience)
-    for survivor in left:
-        survivor.kill()
-    psutil.wait_procs(left, timeout=patience)
+        entry: dict[str, float] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return entry

@@ -1,0 +1,1 @@
+"""The agent: monitor, analyst, healer and communicator, as functions over the store."""

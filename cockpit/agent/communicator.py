@@ -1,0 +1,110 @@
+"""The communicator: says what happened, in words that read the same on every channel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cockpit.model import JSON, Applied, Event, Incident, IncidentStatus, Proposal, canonical
+from cockpit.store.reader import Reader
+
+
+def since_last_look(reader: Reader, looked_at: float | None) -> str:
+    """One sentence on what happened since the operator last looked; empty when nothing did, or at the first look."""
+    if looked_at is None:
+        return ""
+    incidents = [incident for incident in reader.incidents() if incident.updated_at > looked_at]
+    parts = [
+        (sum(i.opened_at > looked_at for i in incidents), "opened"),
+        (sum((i.resolved_at or 0.0) > looked_at for i in incidents), "resolved"),
+        (sum(i.status is IncidentStatus.WAITING for i in incidents), "wait for a decision"),
+        (sum(i.status is IncidentStatus.ESCALATED for i in incidents), "need a person"),
+    ]
+    told = ", ".join(f"{number} {what}" for number, what in parts if number)
+    return f"Since you last looked ({stamp(looked_at)}): {told}." if told else ""
+
+
+def markdown(reader: Reader, incident_id: int) -> str:
+    """An incident as a Markdown document: cause, timeline, evidence, proposals, decisions and changes."""
+    incident = reader.incident(incident_id)
+    proposals = reader.proposals(incident=incident_id)
+    parts = [_head(incident), _timeline(reader.events(incident=incident_id, limit=1000))]
+    parts += [_evidence(reader, incident_id)]
+    parts += [_proposal(reader, proposal) for proposal in reversed(proposals)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(incident: Incident) -> str:
+    ended = stamp(incident.resolved_at) if incident.resolved_at else "not yet"
+    return "\n".join(
+        [
+            f"# Incident {incident.id}: {literal(incident.title)}",
+            "",
+            f"- Service: {literal(incident.service)}",
+            f"- Severity: {incident.severity}, status: {incident.status}",
+            f"- Opened: {stamp(incident.opened_at)}, resolved: {ended}",
+            f"- Cause: {literal(incident.cause or 'not known')}",
+        ]
+    )
+
+
+def _timeline(events: Sequence[Event]) -> str:
+    lines = [f"- {stamp(event.at)} **{literal(event.actor)}**: {literal(event.text)}" for event in events]
+    return "\n".join(["## Timeline", "", *lines])
+
+
+def _evidence(reader: Reader, incident: int) -> str:
+    runs = reader.runs(incident)
+    lines = [f"- run {run.id}, {run.call.tool} ({run.status}): {literal(run.summary)}" for run in runs]
+    return "\n".join(["## Evidence", "", *lines]) if lines else ""
+
+
+def _proposal(reader: Reader, proposal: Proposal) -> str:
+    decision = reader.decision(proposal.id)
+    decided = f"{decision.verdict} by {literal(decision.by)} over {decision.channel}" if decision else "not decided"
+    lines = [
+        f"## Proposal {proposal.id}: {proposal.call.tool} on {literal(proposal.call.service)}",
+        "",
+        f"- State: {proposal.state}; {decided}; digest `{proposal.digest[:12]}`",
+        f"- Why: {literal(proposal.reason)}",
+        f"- Risk: {literal(proposal.plan.risk)}",
+    ]
+    if proposal.outcome:
+        lines.append(f"- Outcome: {literal(proposal.outcome)}")
+    applied = reader.applied(proposal.id)
+    states = {entry.position: entry for entry in applied}
+    for position, change in enumerate(proposal.plan.changes):
+        lines += ["", *_change_lines(position, states.get(position))]
+        lines += _fenced("diff", [f"- {shown(change.before)}", f"+ {shown(change.after)}"])
+        lines += _fenced("", change.steps)
+        lines.append(f"Way back: {literal(change.undo or change.no_undo)}")
+    return "\n".join(lines)
+
+
+def _change_lines(position: int, applied: Applied | None) -> list[str]:
+    state = f": {applied.state}. {literal(applied.outcome)}" if applied else ""
+    return [f"Change {position + 1}{state}", ""]
+
+
+def _fenced(language: str, lines: Sequence[str]) -> list[str]:
+    """A code block whose fence is longer than any run of backticks inside it."""
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}{language}", *lines, fence, ""]
+
+
+def shown(value: JSON) -> str:
+    """A value of a change on one line."""
+    return "absent" if value is None else value if isinstance(value, str) else canonical(value)
+
+
+def literal(text: str) -> str:
+    """Text that Markdown shows as it is: its own signs are escaped, line ends become spaces."""
+    escaped = "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!" else sign for sign in text)
+    return " ".join(escaped.split())
+
+
+def stamp(at: float) -> str:
+    """A time as people read it, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

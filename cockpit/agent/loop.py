@@ -1,0 +1,241 @@
+"""The loop: hands every incident along its one way, from what is in the store to what it leaves there.
+
+alert → incident → investigation → diagnosis → proposal → decision → change → verification →
+resolved. Each step reads the store and writes its result to it, so a restart goes on from
+the last one, and a decision counts the same whichever process it was taken in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cockpit.agent.analyst import Analyst
+from cockpit.agent.healer import Healer
+from cockpit.agent.monitor import Monitor
+from cockpit.agent.runbooks import CONFIDENT
+from cockpit.model import Diagnosis, Incident, IncidentStatus, Proposal, ProposalState, Role, Service
+from cockpit.safety.executor import Executor
+from cockpit.safety.recovery import recover
+from cockpit.store.store import Store
+
+POLL = 0.25
+"""Seconds between two looks for decisions that another process took."""
+STEP_EVERY = 1.0
+LOOK_AGAIN = (0.0, 1.5, 3.0)
+"""Seconds before each investigation of an incident that no runbook explained yet: readings may lag."""
+PATIENCE = 20.0
+"""Seconds that a condition has to clear after a verified change, at the least."""
+THIN_EVERY = 300.0
+DRIFTS = 3
+"""Proposals of one incident that the world may overtake before a person is asked."""
+
+
+@dataclass
+class Agent:
+    """Runs monitor, analyst, healer and executor until it is cancelled."""
+
+    store: Store
+    services: Mapping[str, Service]
+    monitor: Monitor
+    analyst: Analyst
+    healer: Healer
+    executor: Executor
+    clock: Callable[[], float] = time.time
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _attempts: dict[int, int] = field(default_factory=dict)
+    _seen_alerts: dict[int, frozenset[str]] = field(default_factory=dict)
+    _watching_since: dict[int, float] = field(default_factory=dict)
+
+    def wake(self) -> None:
+        """Look at the store now instead of at the next poll."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Settle what a crash left, then probe, and hand incidents along, until cancelled."""
+        await recover(self.executor)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.monitor.run())
+                group.create_task(self._thin())
+                await self._hand_along()
+        finally:
+            for task in self._busy.values():
+                task.cancel()
+
+    async def _hand_along(self) -> None:
+        while True:
+            self.step()
+            await self._news()
+
+    async def _news(self) -> None:
+        """Return when something changed here or in another process, or after a second: deadlines pass by themselves."""
+        version = self.store.reader.version()
+        for _ in range(round(STEP_EVERY / POLL)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._changed.wait()
+            if self._changed.is_set() or self.store.reader.version() != version:
+                break
+        self._changed.clear()
+
+    def step(self) -> None:
+        """Take every arrow that can be taken now; what needs time goes on in the background."""
+        self._expire()
+        for proposal in self.store.reader.proposals(state=ProposalState.APPROVED):
+            self._start(f"execute {proposal.call.service}", self._execute(proposal))
+        for incident in self.store.reader.incidents(unresolved_only=True):
+            if incident.service in self.services:
+                self._step(incident)
+
+    def _step(self, incident: Incident) -> None:
+        firing = self._firing(incident)
+        proposals = self.store.reader.proposals(incident=incident.id)
+        latest = proposals[0] if proposals else None
+        if latest and latest.state in (ProposalState.APPROVED, ProposalState.EXECUTING):
+            self._to(incident, IncidentStatus.CHANGING, f"Proposal {latest.id} is being applied.")
+        elif not firing:
+            self._resolve(incident, latest)
+        elif latest and latest.state is ProposalState.PENDING:
+            self._to(incident, IncidentStatus.WAITING, f"Proposal {latest.id} waits for a decision.")
+        elif incident.status is IncidentStatus.ESCALATED:
+            self._reconsider(incident, firing)
+        elif incident.status in (IncidentStatus.WAITING, IncidentStatus.CHANGING, IncidentStatus.WATCHING) and latest:
+            self._after(incident, proposals)
+        else:
+            self._investigate(incident, firing)
+
+    def _after(self, incident: Incident, proposals: Sequence[Proposal]) -> None:
+        """The condition still holds, and the last proposal has come to an end."""
+        latest = proposals[0]
+        overtaken = sum(proposal.state is ProposalState.SUPERSEDED for proposal in proposals)
+        if latest.state is ProposalState.DONE:
+            self._wait_for_recovery(incident, latest)
+        elif latest.state is ProposalState.SUPERSEDED and overtaken >= DRIFTS:
+            self._escalate(incident, f"{overtaken} proposals were overtaken by events, the last because: {latest.outcome}")
+        elif latest.state in (ProposalState.SUPERSEDED, ProposalState.FAILED):
+            self._attempts.pop(incident.id, None)
+            self._to(incident, IncidentStatus.OPEN, f"Proposal {latest.id} came to nothing: {latest.outcome}")
+            self.wake()
+        elif latest.state is ProposalState.UNKNOWN:
+            self._escalate(incident, f"What came of proposal {latest.id} is unknown: {latest.outcome}")
+        else:
+            self._escalate(incident, f"Proposal {latest.id} was {latest.state}; nothing else is tried unasked.")
+
+    def _wait_for_recovery(self, incident: Incident, latest: Proposal) -> None:
+        self._to(incident, IncidentStatus.WATCHING, f"Proposal {latest.id} is verified; waiting for the condition to clear.")
+        since = self._watching_since.setdefault(incident.id, time.monotonic())
+        interval = self.services[incident.service].interval
+        if time.monotonic() - since > max(PATIENCE, 3 * interval):
+            self._watching_since.pop(incident.id)
+            self._attempts.pop(incident.id, None)
+            self._to(incident, IncidentStatus.OPEN, f"Proposal {latest.id} did not help: its condition still holds.")
+            self.wake()
+
+    def _resolve(self, incident: Incident, latest: Proposal | None) -> None:
+        if latest and latest.state is ProposalState.PENDING:
+            self.store.supersede(latest.id, "The condition cleared before anyone decided.")
+        by_us = latest is not None and latest.state is ProposalState.DONE
+        text = f"Resolved: its conditions cleared after proposal {latest.id}." if by_us and latest else "Resolved: cleared by itself."
+        self.store.advance(incident.id, IncidentStatus.RESOLVED, actor=Role.MONITOR, text=text)
+        for known in (self._attempts, self._seen_alerts, self._watching_since):
+            known.pop(incident.id, None)
+
+    def _reconsider(self, incident: Incident, firing: frozenset[str]) -> None:
+        """A person was asked for; new alerts are new evidence."""
+        if firing - self._seen_alerts.setdefault(incident.id, firing):
+            self._seen_alerts[incident.id] = firing
+            self._attempts.pop(incident.id, None)
+            self._to(incident, IncidentStatus.OPEN, "New alerts joined it: looking again.")
+            self.wake()
+
+    def _investigate(self, incident: Incident, firing: frozenset[str]) -> None:
+        self._seen_alerts[incident.id] = firing
+        self._start(f"investigate {incident.id}", self._find_out(incident))
+
+    async def _find_out(self, incident: Incident) -> None:
+        """Diagnose, then propose; what no runbook explains after some looks is a person's."""
+        attempt = self._attempts.get(incident.id, 0)
+        await asyncio.sleep(LOOK_AGAIN[min(attempt, len(LOOK_AGAIN) - 1)])
+        self._attempts[incident.id] = attempt + 1
+        if not self._firing(incident):
+            return
+        self._to(incident, IncidentStatus.INVESTIGATING, "Looking for the cause.")
+        found = await self.analyst.investigate(incident)
+        sure = [diagnosis for diagnosis in found if diagnosis.confidence >= CONFIDENT]
+        for diagnosis in sure:
+            proposal = await self.healer.propose(diagnosis)
+            if proposal is not None:
+                self._to(incident, IncidentStatus.WAITING, f"The healer proposes {proposal.call.tool}.", diagnosis)
+                return
+        if not sure and attempt + 1 < len(LOOK_AGAIN):
+            return
+        best = found[0] if found else None
+        self._escalate(incident, _advice(best), best)
+
+    async def _execute(self, proposal: Proposal) -> None:
+        self.executor.deadlines.passed(proposal.id, proposal.expires_at)
+        done = await self.executor.execute(proposal.id)
+        self.executor.deadlines.forget(proposal.id)
+        if done.state is ProposalState.DONE:
+            await self._look_twice(proposal.call.service)
+
+    async def _look_twice(self, service: str) -> None:
+        """Recovery is read by the probe, with its own connection, more than once."""
+        self.wake()
+        for _ in range(3):
+            await self.monitor.look(service)
+            await asyncio.sleep(0.6)
+
+    def _firing(self, incident: Incident) -> frozenset[str]:
+        alerts = self.store.reader.alerts(incident=incident.id, firing_only=True)
+        return frozenset(raised.alert.fingerprint for raised in alerts)
+
+    def _to(self, incident: Incident, status: IncidentStatus, text: str, diagnosis: Diagnosis | None = None) -> None:
+        if incident.status is not status or diagnosis:
+            cause, runbook = (diagnosis.cause, diagnosis.runbook) if diagnosis else ("", "")
+            self.store.advance(incident.id, status, actor=Role.HEALER, text=text, cause=cause, runbook=runbook)
+
+    def _escalate(self, incident: Incident, text: str, diagnosis: Diagnosis | None = None) -> None:
+        cause, runbook = (diagnosis.cause, diagnosis.runbook) if diagnosis else ("", "")
+        self.store.advance(
+            incident.id, IncidentStatus.ESCALATED, actor=Role.COMMUNICATOR, text=text, cause=cause, runbook=runbook
+        )
+
+    def _expire(self) -> None:
+        for proposal in self.store.reader.proposals(state=ProposalState.PENDING):
+            if self.executor.deadlines.passed(proposal.id, proposal.expires_at):
+                self.store.expire(max(self.clock(), proposal.expires_at))
+                self.executor.deadlines.forget(proposal.id)
+
+    def _start(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Run something in the background, once at a time under its name."""
+        if name in self._busy:
+            work.close()
+            return
+        task = asyncio.create_task(work, name=name)
+        self._busy[name] = task
+        task.add_done_callback(lambda done: self._ended(name, done))
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        self._busy.pop(name, None)
+        if not task.cancelled() and (error := task.exception()):
+            self.store.note(Role.COMMUNICATOR, "note", f"'{name}' failed: {error}")
+        self.wake()
+
+    async def _thin(self) -> None:
+        while True:
+            await asyncio.to_thread(self.store.thin, self.clock())
+            await asyncio.sleep(THIN_EVERY)
+
+
+def _advice(diagnosis: Diagnosis | None) -> str:
+    if diagnosis is None:
+        return "A person is needed: no runbook explains it."
+    if diagnosis.confidence < CONFIDENT:
+        return f"A person is needed. A guess: {diagnosis.cause}"
+    return f"A person is needed: {diagnosis.advice or 'every call for this cause was tried or refused.'}"

@@ -1,0 +1,211 @@
+"""The one place where the parts are put together, for the screen, the daemon, the command line and the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cockpit.agent.analyst import Analyst
+from cockpit.agent.healer import Healer
+from cockpit.agent.loop import Agent
+from cockpit.agent.monitor import Monitor
+from cockpit.agent.runbooks import Library, load
+from cockpit.files import data_file
+from cockpit.model import (
+    Call,
+    CockpitError,
+    Decision,
+    Finding,
+    Plan,
+    Proposal,
+    Service,
+    Verdict,
+)
+from cockpit.safety.deadlines import Deadlines
+from cockpit.safety.executor import Executor
+from cockpit.settings import Settings
+from cockpit.store.reader import Reader
+from cockpit.store.store import Store
+from cockpit.text import Redactor
+from cockpit.toolkit import Registry, inspect, plan
+
+if TYPE_CHECKING:
+    from cockpit.lab.menu import Faults
+
+
+class Engine:
+    """Everything an operator can see and ask for, on one store.
+
+    One engine acts on a store at a time: the one that holds its lock runs the agent. Any
+    other is attached: it shows the same and may decide, and the agent carries it out.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, redactor: Redactor, *, lab: Faults | None = None) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.lab = lab
+        self.operator = settings.operator
+        self.services: dict[str, Service] = {service.name: service for service in settings.services}
+        self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
+        self._lock = _take_lock(settings.data_folder / "engine.lock")
+        self._stop: Callable[[], None] | None = None
+        self._stopped = threading.Event()
+        self.library: Library = load(
+            [data_file("runbooks"), settings.runbook_folder], {name: tool.writes for name, tool in registry.tools.items()}
+        )
+        self.executor = Executor(settings.policy, registry, self.store, self.services, Deadlines())
+        self.healer = Healer(registry, self.store, self.services, self.executor)
+        if self.acts:
+            self.store.watch(settings.services)
+
+    @property
+    def reader(self) -> Reader:
+        """The store, read-only."""
+        return self.store.reader
+
+    @property
+    def acts(self) -> bool:
+        """Whether this engine runs the agent; otherwise another process does."""
+        return self._lock is not None
+
+    @property
+    def mode(self) -> str:
+        """`live`, `demo`, `attached` or `dry run`."""
+        if self.settings.policy.dry_run:
+            return "dry run"
+        if not self.acts:
+            return "attached"
+        return "demo" if self.lab else "live"
+
+    async def run(self) -> None:
+        """Run the agent until `stop`; an attached engine only waits."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stopped.is_set():
+            return
+        agent = asyncio.create_task(self._agent().run()) if self.acts else None
+        waiting = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([task for task in (agent, waiting) if task], return_when=asyncio.FIRST_COMPLETED)
+        for task in (agent, waiting):
+            if task and task not in done:
+                task.cancel()
+        if agent in done and agent is not None:
+            agent.result()
+        elif agent is not None:
+            await asyncio.gather(agent, return_exceptions=True)
+
+    def stop(self) -> None:
+        """End `run`, from any thread."""
+        self._stopped.set()
+        if self._stop:
+            self._stop()
+
+    def close(self) -> None:
+        """Close the store and give the lock back."""
+        self.store.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _agent(self) -> Agent:
+        monitor = Monitor(self.registry, self.store, self.services, self.library, lambda: agent.wake())
+        analyst = Analyst(self.registry, self.store, self.services, self.library)
+        agent = Agent(self.store, self.services, monitor, analyst, self.healer, self.executor)
+        for broken in self.library.broken:
+            self.store.note("monitor", "note", f"A runbook is left out: {broken}")
+        return agent
+
+    async def decide(
+        self, proposal: int, digest: str, verdict: Verdict, *, channel: str, reason: str = "", name: str = ""
+    ) -> Decision:
+        """Approve or deny a proposal, as shown with that digest.
+
+        Args:
+            proposal: its id.
+            digest: the whole digest that was on show.
+            verdict: approved or denied.
+            channel: `keypress` or `command line`.
+            reason: why, in the operator's words; may be empty.
+            name: the target's name, typed, where the proposal asks for it.
+
+        Raises CockpitError when it was decided already, has expired, or shows another digest.
+        """
+        wanted = self.store.reader.proposal(proposal)
+        if verdict is Verdict.APPROVED and wanted.needs_name and name != wanted.call.service:
+            raise CockpitError(
+                f"Proposal {proposal} cannot be undone and {wanted.call.service} is critical.",
+                "Type the name of the service to approve it.",
+            )
+        return await asyncio.to_thread(
+            self.store.decide,
+            proposal,
+            digest,
+            verdict,
+            by=self.operator,
+            channel=channel,
+            at=time.time(),
+            reason=reason,
+        )
+
+    async def inspect(self, call: Call) -> Finding:
+        """Run a diagnostic now; the run is kept. Raises CockpitError."""
+        service = self._service(call.service)
+        started, clock = time.time(), time.monotonic()
+        finding = await inspect(self.registry, service, call)
+        await asyncio.to_thread(self.store.record_run, None, call, finding, "", started, time.monotonic() - clock)
+        return finding
+
+    async def dry_run(self, call: Call) -> Plan:
+        """What a remediation would change now; nothing is written. Raises CockpitError."""
+        return await plan(self.registry, self._service(call.service), call)
+
+    async def propose(self, call: Call, reason: str) -> Proposal:
+        """Propose a remediation in the operator's name. Raises CockpitError."""
+        return await self.healer.request(call, by=self.operator, reason=reason)
+
+    async def undo(self, proposal: int) -> Proposal:
+        """Propose to put back what a proposal did. Raises Refused where there is no way back."""
+        done = self.store.reader.proposal(proposal)
+        return await asyncio.to_thread(self.healer.undo, done, by=self.operator)
+
+    async def freeze(self, on: bool) -> None:
+        """Stop all changes, or allow them again; looking goes on."""
+        await asyncio.to_thread(self.store.freeze, self.operator if on else None)
+
+    async def looked(self) -> float | None:
+        """When the operator last looked; the look that asks is written down."""
+        last = self.store.reader.state(f"looked:{self.operator}")
+        await asyncio.to_thread(self.store.remember, f"looked:{self.operator}", time.time())
+        return float(last) if isinstance(last, int | float) else None
+
+    def _service(self, name: str) -> Service:
+        if name not in self.services:
+            raise CockpitError(f"There is no service '{name}'.", f"Configured: {', '.join(sorted(self.services))}.")
+        return self.services[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.close()
+
+
+def _take_lock(path: Path) -> int | None:
+    """The lock of the acting engine as a file descriptor, or None when another process holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor

@@ -1,0 +1,128 @@
+"""Processes of a lab by pid and start time, so that a reused pid is never touched."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import psutil
+
+from cockpit.lab.parts import Launch
+
+Identity: TypeAlias = "Mapping[str, float]"
+"""`pid` and `started`, seconds since the epoch."""
+
+MARK = "COCKPIT_LAB"
+"""Set in the environment of every process of a lab, with the lab's folder."""
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def identity(pid: int) -> dict[str, float]:
+    """What tells a process from a later one with the same pid. Raises psutil.NoSuchProcess."""
+    return {"pid": pid, "started": psutil.Process(pid).create_time()}
+
+
+def alive(which: Identity) -> bool:
+    """Whether the process that was written down still runs; a zombie or a reused pid does not count."""
+    _reap()
+    try:
+        process = psutil.Process(int(which["pid"]))
+        return process.create_time() == which["started"] and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def spawn(launch: Launch, log: Path, folder: Path) -> dict[str, float]:
+    """Start a process in a session of its own, its output appended to the log."""
+    account = pwd.getpwnam(launch.user) if launch.user and os.geteuid() == 0 else None
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - the lab's own modules make the arguments
+            list(launch.argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=launch.cwd or folder,
+            env={**os.environ, **launch.env, MARK: str(folder)},
+            start_new_session=True,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+        )
+    _children.append(process)
+    return identity(process.pid)
+
+
+def end(which: Iterable[tuple[Identity, str]], patience: float = 5.0) -> None:
+    """Send each process its signal, wait for all and their children, and kill what is left when patience ends.
+
+    Args:
+        which: processes, each with the name of the signal that stops it.
+        patience: seconds until SIGKILL.
+    """
+    family: list[dict[str, float]] = []
+    for one, how in which:
+        if alive(one):
+            family += [dict(one), *_children_of(int(one["pid"]))]
+            _signal(one, getattr(signal, how))
+            if how == "SIGKILL":
+                _kill(family)
+    if not _gone(family, patience):
+        _kill(family)
+        _gone(family, patience)
+
+
+def marked(folder: Path) -> list[dict[str, float]]:
+    """Every process that carries the lab's mark, written down or not."""
+    wanted = f"{MARK}={folder}".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted in environment.read_bytes().split(b"\0"):
+                found.append(identity(int(environment.parent.name)))
+        except (OSError, psutil.Error):
+            continue
+    return [one for one in found if one["pid"] != os.getpid()]
+
+
+def _children_of(pid: int) -> list[dict[str, float]]:
+    try:
+        return [
+            {"pid": child.pid, "started": child.create_time()} for child in psutil.Process(pid).children(recursive=True)
+        ]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(family: Iterable[Identity]) -> None:
+    for one in family:
+        _signal(one, signal.SIGKILL)
+
+
+def _signal(one: Identity, number: int) -> None:
+    if alive(one):
+        try:
+            os.kill(int(one["pid"]), number)
+        except ProcessLookupError:
+            return
+
+
+def _gone(family: Iterable[Identity], patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    left = list(family)
+    while left := [one for one in left if alive(one)]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _reap() -> None:
+    """Collect our own children that ended, or they stay zombies that look alive to others."""
+    _children[:] = [child for child in _children if child.poll() is None]

@@ -1,0 +1,1 @@
+"""Policy and executor: the only door to a change."""

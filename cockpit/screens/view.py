@@ -1,0 +1,159 @@
+"""What all views have in common: the bars, reading in a thread, the filter line, help and copy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from cockpit.model import CockpitError
+from cockpit.screens.desk import Desk
+from widgets.bars import Hints, Status, Tabs
+from widgets.lines import Lines
+from widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
+
+Show: TypeAlias = "Callable[[], None]"
+"""Puts values that have been read on the panes."""
+
+VIEWS = ("Overview", "Incidents", "Changes", "Services", "Tools", "Log")
+
+
+class View(Screen[None]):
+    """One of the six views. `panes` says what it is made of, `read` what is read for them, off the event loop."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
+    NAME: ClassVar[str] = ""
+    HELP: ClassVar[str] = ""
+    """What the help screen says of this view."""
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Keys of this view that its key line names first."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", key_display="/", id="view.filter"),
+        Binding("y", "copy", "copy", id="view.copy"),
+        Binding("escape", "back", "back", show=False, id="view.back"),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+
+    def panes(self) -> Iterable[Widget]:
+        """The panes between the bars."""
+        return ()
+
+    def read(self) -> Show:
+        """Read what the panes show; runs in a thread. Returns what shows it."""
+        return lambda: None
+
+    def compose(self) -> ComposeResult:
+        """The bars, and the panes between them."""
+        yield Tabs(VIEWS, self.NAME, id="tabs")
+        yield Status(id="status")
+        yield from self.panes()
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        """Paint the last known data at once."""
+        self._read_all()()
+        self.watch(self, "focused", self._hint, init=False)
+        self._hint()
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened while another view was on."""
+        self.look()
+
+    def look(self) -> None:
+        """Read again and show what changed; a later look takes the place of one that still reads."""
+        self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
+
+    async def _look(self) -> None:
+        try:
+            show = await asyncio.to_thread(self._read_all)
+        except CockpitError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if self.is_mounted:
+            show()
+
+    def _read_all(self) -> Show:
+        seen = self.desk.seen()
+        standing = self.desk.standing(seen, self.desk.reader.incidents(unresolved_only=True))
+        show = self.read()
+
+        def everything() -> None:
+            self.query_one(Tabs).show(standing)
+            self.query_one(Status).show(standing)
+            show()
+
+        return everything
+
+    def _hint(self) -> None:
+        """Name the keys that work here."""
+        keys = dict(self.KEYS)
+        for active in self.active_bindings.values():
+            if active.binding.show and active.enabled:
+                keys.setdefault(self.app.get_key_display(active.binding), active.binding.description)
+        self.query_one(Hints).show(list(keys.items()))
+
+    def action_copy(self) -> None:
+        """Copy the text of the focused pane through the terminal."""
+        if isinstance(self.focused, Lines):
+            text = self.focused.copy_text()
+            self.app.copy_to_clipboard(text)
+            self.notify(f"Copied {len(text)} characters.", markup=False, timeout=2)
+
+    def action_filter(self) -> None:
+        """Ask for a text that rows must contain."""
+        from textual.widgets import Input
+
+        if not self._filtered():
+            return
+        if not self.query("#filter"):
+            self.mount(Input(self._filtered()[0].needle, placeholder="show only rows with this text", id="filter"))
+        self.call_after_refresh(lambda: self.query_one("#filter").focus())
+
+    def _filtered(self) -> list[Rows]:
+        """The lists that the filter applies to: the focused one, else the first."""
+        if isinstance(self.focused, Rows):
+            return [self.focused]
+        return list(self.query(Rows))[:1]
+
+    def action_back(self) -> None:
+        """Close the filter, or go to the first pane."""
+        if self.query("#filter"):
+            self.apply_filter("")
+            self.query("#filter").remove()
+        elif self.query(Rows):
+            for rows in self.query(Rows):
+                if rows.needle:
+                    rows.filter("")
+            self.query(Rows).first().focus()
+
+    def apply_filter(self, needle: str) -> None:
+        """Show only rows with that text."""
+        for rows in list(self.query(Rows))[:1]:
+            rows.filter(needle)
+
+    @on(Tabs.Picked)
+    def _picked(self, message: Tabs.Picked) -> None:
+        self.app.switch_mode(message.view.lower())
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while typing."""
+        if event.input.id == "filter":
+            self.apply_filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter, and go back to the list."""
+        if event.input.id == "filter":
+            event.input.remove()
+            self.query(Rows).first().focus()

@@ -1,0 +1,147 @@
+"""Finds what was edited, removed, inserted or cut off in the log behind cockpit's back, and says which row."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cockpit.files import data_file
+from cockpit.model import CockpitError
+from cockpit.store import anchors as anchoring
+from cockpit.store.chain import GENESIS, SEALED, Head, link, load_key, seal
+from cockpit.store.connection import explained, reading
+
+LISTED = 20
+"""Problems of integrity that SQLite lists at the most."""
+
+ALL = {table: f"select * from {table}" for table in SEALED}  # noqa: S608  names of our own tables, not data
+STRUCTURE = "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by type, name"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the log that is not as cockpit left it."""
+
+    row: str
+    """Which row, such as `event:17`; a file's path for an anchor; `file` for the file as a whole."""
+    what: str
+
+
+def verify(path: Path, key_path: Path, anchors: Sequence[Path]) -> list[Problem]:
+    """Check a log against its key and the anchors; empty when nothing is wrong.
+
+    Raises CockpitError when the log or the key cannot be read at all.
+    """
+    return check(path, load_key(key_path, create=False), anchors)
+
+
+def check(path: Path, key: bytes, anchors: Sequence[Path]) -> list[Problem]:
+    """Check a log against a key that was read already, and the anchors."""
+    connection = reading(path)
+    try:
+        with explained(path):
+            connection.execute("begin")
+            return [*_file(connection), *_Walk(connection, key).problems(), *_anchored(connection, anchors)]
+    finally:
+        connection.close()
+
+
+def _file(connection: sqlite3.Connection) -> Iterator[Problem]:
+    for (found,) in connection.execute(f"pragma integrity_check({LISTED})"):
+        if found != "ok":
+            yield Problem("file", found)
+    for table, rowid, parent, _ in connection.execute("pragma foreign_key_check"):
+        yield Problem(f"{table}:{rowid}", f"points at a row of {parent} that does not exist")
+    expected, actual = _structure_wanted(), set(map(tuple, connection.execute(STRUCTURE)))
+    for kind, name, _ in sorted(expected ^ actual, key=str):
+        yield Problem(f"{kind}:{name}", "is not as cockpit made it: rows may have been edited without a trace")
+
+
+def _structure_wanted() -> set[tuple[str, str, str]]:
+    """The tables, indexes and triggers that the migrations make."""
+    fresh = sqlite3.connect(":memory:")
+    try:
+        for script in sorted(data_file("migrations").glob("[0-9]*.sql")):
+            fresh.executescript(script.read_text())
+        return set(fresh.execute(STRUCTURE))
+    finally:
+        fresh.close()
+
+
+class _Walk:
+    """One walk along the chain, collecting what each event vouches for."""
+
+    def __init__(self, connection: sqlite3.Connection, key: bytes) -> None:
+        self._connection = connection
+        self._key = key
+        self._seals: dict[str, tuple[str, int]] = {}
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self._chain()
+        for table in SEALED:
+            yield from self._rows(table)
+        for name, (_, event) in self._seals.items():
+            yield Problem(name, f"removed: event {event} vouches for it, and it is gone")
+
+    def _chain(self) -> Iterator[Problem]:
+        last = Head(0, GENESIS)
+        for row in self._connection.execute("select * from event order by id"):
+            linked = row["id"] == last.id + 1
+            if not linked:
+                yield Problem(f"event:{row['id']}", f"removed: events {last.id + 1} to {row['id'] - 1} are missing")
+            if not linked or not _links(self._key, last, row):
+                yield Problem(f"event:{row['id']}", "edited, inserted or moved: it does not fit the event before it")
+            else:
+                self._collect(row)
+            last = Head(row["id"], row["mac"])
+
+    def _collect(self, row: sqlite3.Row) -> None:
+        for name, wanted in json.loads(row["seals"]).items():
+            self._seals[name] = (wanted, row["id"])
+
+    def _rows(self, table: str) -> Iterator[Problem]:
+        """Compare each row with the last event that vouches for it; what stays in `_seals` has no row."""
+        for row in self._connection.execute(ALL[table]):
+            name = f"{table}:{row[SEALED[table][0]]}"
+            wanted, event = self._seals.pop(name, ("", 0))
+            if not event:
+                yield Problem(name, "inserted: no event vouches for it")
+            elif seal(table, row) != wanted:
+                yield Problem(name, f"edited: it is not as event {event} left it")
+
+
+def _links(key: bytes, last: Head, row: sqlite3.Row) -> bool:
+    try:
+        return hmac.compare_digest(link(key, last.mac, row), row["mac"])
+    except TypeError:  # a blob where text belongs
+        return False
+
+
+def _anchored(connection: sqlite3.Connection, anchors: Sequence[Path]) -> Iterator[Problem]:
+    last = connection.execute("select coalesce(max(id), 0) from event").fetchone()[0]
+    for path in anchors:
+        if not path.exists():
+            if last:
+                yield Problem(
+                    str(path), "this anchor is missing: a log that was cut off cannot be told from a whole one"
+                )
+            continue
+        try:
+            heads = anchoring.read(path)
+        except CockpitError as error:
+            yield Problem(str(path), error.what)
+            continue
+        yield from (problem for head in heads if (problem := _compared(connection, path, head, last)))
+
+
+def _compared(connection: sqlite3.Connection, path: Path, head: Head, last: int) -> Problem | None:
+    if head.id > last:
+        return Problem(f"event:{last + 1}", f"cut off: {path} names event {head.id}, the log ends at {last}")
+    row = connection.execute("select mac from event where id = ?", [head.id]).fetchone()
+    if row is None or row["mac"] != head.mac:
+        return Problem(f"event:{head.id}", f"rebuilt: {path} holds another link of this event")
+    return None

@@ -1,0 +1,1 @@
+"""Benchmarks: each compares against a yardstick within one run, and prints ratios; nothing is asserted."""

@@ -1,0 +1,18 @@
+"""Run every benchmark, or those named: `python -m tests.benchmarks [start] [screen] [incidents] [store]`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+ALL = ("start", "screen", "store", "incidents")
+
+
+def main() -> None:
+    for name in sys.argv[1:] or ALL:
+        print(f"{name}:")
+        importlib.import_module(f"tests.benchmarks.bench_{name}").main()
+
+
+if __name__ == "__main__":
+    main()

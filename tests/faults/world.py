@@ -1,0 +1,157 @@
+"""A kind of service whose world is a folder: every effect on it is counted, whoever causes it.
+
+`effects` is opened O_APPEND and takes one line for each write that reached the world, so a
+test can tell how often a change really happened, whatever the journal says.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cockpit.model import JSON, Approval, Change, Finding, Health, Level, Plan, Refused, Service
+from cockpit.toolkit import Client, Kind, Option, plan_of
+from cockpit.toolkit.registry import Registry
+
+
+class WorldReader(Client):
+    """Reads the folder."""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.text("folder"))
+
+    def value(self, key: str) -> str | None:
+        file = self.folder / f"value-{key}"
+        return file.read_text() if file.exists() else None
+
+    def deeds(self, key: str) -> int:
+        return self.effects().count(f"deed {key}")
+
+    def effects(self) -> list[str]:
+        file = self.folder / "effects"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def identity(self, key: str) -> str | None:
+        file = self.folder / f"identity-{key}"
+        return file.read_text() if file.exists() else None
+
+
+class WorldWriter(WorldReader):
+    """Writes the folder, and counts each write."""
+
+    def effect(self, line: str) -> None:
+        with open(self.folder / "effects", "a") as log:
+            log.write(line + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+
+    def set(self, key: str, value: str | None) -> None:
+        file = self.folder / f"value-{key}"
+        if value is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(value)
+        self.effect(f"set {key} {value}")
+
+
+world = Kind("world", "A folder", WorldReader, WorldWriter, (Option("folder", str, "Where it is.", required=True),))
+
+
+@world.health(trouble="1 when something is wrong")
+async def probe(reader: WorldReader) -> Health:
+    """Whether the folder holds a file named trouble."""
+    trouble = (reader.folder / "trouble").exists()
+    return Health(Level.DEGRADED if trouble else Level.UP, "trouble" if trouble else "well", {"trouble": float(trouble)})
+
+
+@world.diagnostic()
+async def look_at_world(reader: WorldReader) -> Finding:
+    """What the world holds."""
+    return Finding("looked", {"trouble": float((reader.folder / "trouble").exists()), "value": reader.value("a") or ""})
+
+
+async def _read_value(reader: WorldReader, key: JSON) -> JSON:
+    return reader.value(str(key))
+
+
+async def _write_value(writer: WorldWriter, key: JSON, before: JSON, after: JSON) -> None:
+    writer.set(str(key), None if after is None else str(after))
+    (writer.folder / "trouble").unlink(missing_ok=True)
+
+
+async def _read_identity(reader: WorldReader, key: JSON) -> JSON:
+    return reader.identity(str(key))
+
+
+async def _do(writer: WorldWriter, change: Change) -> None:
+    writer.effect(f"deed {change.key}")
+    (writer.folder / "trouble").unlink(missing_ok=True)
+
+
+async def _done(reader: WorldReader, change: Change) -> bool:
+    return reader.deeds(str(change.key)) > int(str(change.observed["deeds"]))
+
+
+def _set_steps(key: JSON, before: JSON, after: JSON) -> list[str]:
+    return [f"set {key} {after}"]
+
+
+value = world.resource("value", read=_read_value, write=_write_value, steps=_set_steps, verification="It reads as set.", patience=0.3)
+deed = world.action(
+    "deed",
+    read=_read_identity,
+    do=_do,
+    check=_done,
+    steps=lambda key, before, after: [f"do {key}"],
+    verification="One more deed is counted.",
+    no_undo="A deed stays done.",
+    patience=0.3,
+)
+
+
+@world.remediation(approval=Approval.HARD, uses=(value,))
+async def set_world_value(reader: WorldReader, key: str, to: str) -> Plan:
+    """Set a value.
+
+    Args:
+        key: which.
+        to: the new value.
+    """
+    if (reader.folder / "refuse").exists():
+        raise Refused("The world refuses.")
+    change = value.change(reader.service.name, key, reader.value(key), to, why="asked")
+    return plan_of(f"Set {key} to {to}", change, risk="none")
+
+
+@world.remediation(approval=Approval.HARD, uses=(value,))
+async def set_two_values(reader: WorldReader, to: str) -> Plan:
+    """Set the values a and b.
+
+    Args:
+        to: the new value.
+    """
+    changes = [value.change(reader.service.name, key, reader.value(key), to, why="asked") for key in ("a", "b")]
+    return plan_of("Set both", *changes, risk="none")
+
+
+@world.remediation(approval=Approval.HARD, uses=(deed,))
+async def do_world_deed(reader: WorldReader, key: str) -> Plan:
+    """Do a deed that cannot be undone.
+
+    Args:
+        key: which.
+    """
+    observed = {"deeds": reader.deeds(key)}
+    change = deed.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
+    return plan_of(f"Do {key}", change, risk="none")
+
+
+def registry() -> Registry:
+    """A registry of this kind alone."""
+    return Registry.of([world])
+
+
+def service(folder: Path, name: str = "world/one") -> Service:
+    """The service of a world in that folder."""
+    return Service(name, {"folder": str(folder)}, interval=0.2, timeout=2.0)

@@ -1,0 +1,149 @@
+"""The lines above and below every view: where one is, how things stand, and which keys work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from textual import events
+from textual.message import Message
+
+from cockpit.model import Level
+from widgets.line import Ink, Line, Part, cells, line, width
+from widgets.lines import Lines
+from widgets.signs import LEVELS
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How things stand, for the status bar."""
+
+    mode: str = "live"
+    """`live`, `demo`, `attached` or `dry run`."""
+    frozen_by: str = ""
+    """Who froze all changes; empty when nobody did."""
+    levels: dict[Level, int] = field(default_factory=dict)
+    waiting: int = 0
+    """Proposals that wait for a decision."""
+    agent: str = "watching"
+    """What the agent is doing, in a few words."""
+    fresh: bool = True
+    """Whether every service has been probed lately: without that, nothing is called calm."""
+
+
+class Tabs(Lines, can_focus=False):
+    """The views with their number keys, and the mode."""
+
+    class Picked(Message):
+        """The operator clicked a view."""
+
+        def __init__(self, view: str) -> None:
+            super().__init__()
+            self.view = view
+
+    def __init__(self, views: Sequence[str], current: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._views = views
+        self._current = current
+        self._standing = Standing()
+
+    def show(self, standing: Standing) -> None:
+        """Show the mode."""
+        self._standing = standing
+        self.update()
+
+    def body(self, room: int) -> Sequence[Line]:
+        """One line: name, views, mode."""
+        left: list[Part] = [(" cockpit ", Ink.STRONG)] if room >= 78 else []
+        for number, view in enumerate(self._views, 1):
+            here = view == self._current
+            left += [(f" {number} ", Ink.KEY), (view, Ink.HEAD if here else Ink.DIM), (" ", Ink.PLAIN)]
+        frozen = self._standing.frozen_by
+        mode = (f"FROZEN by {frozen} ", Ink.BAD) if frozen else (f"{self._standing.mode} ", Ink.CALM)
+        return [_spread(line(*left), line(mode), room)]
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell which view was clicked."""
+        x = 9 if self.room >= 78 else 0
+        for number, view in enumerate(self._views, 1):
+            x += len(f" {number} {view} ")
+            if event.x < x:
+                self.post_message(self.Picked(view))
+                return
+
+
+class Status(Lines, can_focus=False):
+    """Counts by level, what waits, and what the agent does."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._standing = Standing()
+
+    def show(self, standing: Standing) -> None:
+        """Show how things stand."""
+        self._standing = standing
+        self.update()
+
+    def body(self, room: int) -> Sequence[Line]:
+        """One line."""
+        now = self._standing
+        left: list[Part] = []
+        for level in (Level.UP, Level.DEGRADED, Level.DOWN, Level.UNKNOWN):
+            count = now.levels.get(level, 0)
+            ink = LEVELS[level].ink if count else Ink.DIM
+            left += [(f" {LEVELS[level].glyph} ", ink), (f"{count} {level}", ink if count else Ink.DIM), (" ", Ink.PLAIN)]
+        if now.waiting:
+            left.append((f"  ▲ {now.waiting} {'waits' if now.waiting == 1 else 'wait'} for you", Ink.WARN))
+        return [_spread(line(*left), line((f"agent: {now.agent} ", Ink.DIM)), room)]
+
+
+class Headline(Lines, can_focus=False):
+    """One sentence: what needs the operator, or what happened since they last looked."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._text = ""
+        self._ink = Ink.PLAIN
+
+    def show(self, text: str, ink: Ink) -> None:
+        """Show this sentence."""
+        self._text, self._ink = text, ink
+        self.update()
+
+    def body(self, room: int) -> Sequence[Line]:
+        """One line."""
+        return [line((f" {self._text}", self._ink))]
+
+
+class Hints(Lines, can_focus=False):
+    """The keys that work here, as many as fit, and where to read of the others."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._keys: Sequence[tuple[str, str]] = ()
+
+    def show(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Show these keys, each with what it does; the first are kept where room is short."""
+        self._keys = keys
+        self.update()
+
+    def body(self, room: int) -> Sequence[Line]:
+        """One line."""
+        more = line((" ?", Ink.KEY), (" help ", Ink.DIM))
+        left: list[Part] = []
+        space = room - width(more)
+        for key, what in self._keys:
+            space -= cells(f" {key} {what} ")
+            if space < 2:
+                left.append((" …", Ink.DIM))
+                break
+            left += [(f" {key}", Ink.KEY), (f" {what} ", Ink.DIM)]
+        return [_spread(line(*left), more, room)]
+
+
+def _spread(left: Line, right: Line, room: int) -> Line:
+    """One line with a part at each end; the left one gives way."""
+    from widgets.line import fit
+
+    left = fit(left, max(room - width(right) - 1, 0))
+    return (*left, (" " * max(room - width(left) - width(right), 0), Ink.PLAIN), *right)

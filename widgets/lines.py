@@ -1,0 +1,119 @@
+"""A pane of lines that repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from widgets.line import EMPTY, Ink, Line, difference, fit, plain, width
+
+
+class Lines(ScrollView, can_focus=True):
+    """Lines of literal text, with a head and a foot that stay in place while the rest scrolls.
+
+    A subclass says what there is to see in `body`, `head` and `foot`, and calls `update` when
+    its value has changed. Lines are compared with what is on the screen, and the terminal is
+    sent the cells between the first and the last difference of each.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{ink}" for ink in Ink}
+    HELP: ClassVar[str] = ""
+    """What the help screen says of this pane."""
+    TITLE: ClassVar[str] = ""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._head: Sequence[Line] = ()
+        self._body: Sequence[Line] = ()
+        self._foot: Sequence[Line] = ()
+        if self.TITLE:
+            self.border_title = self.TITLE
+
+    def body(self, room: int) -> Sequence[Line]:
+        """The lines that scroll, for so many cells of width."""
+        return ()
+
+    def head(self, room: int) -> Sequence[Line]:
+        """The lines that stay on top."""
+        return ()
+
+    def foot(self, room: int) -> Sequence[Line]:
+        """The lines that stay at the bottom."""
+        return ()
+
+    def copy_text(self) -> str:
+        """What `y` puts on the clipboard."""
+        return "\n".join(plain(each) for each in [*self._head, *self._body])
+
+    @property
+    def room(self) -> int:
+        """Cells of width for a line."""
+        return self.scrollable_content_region.width
+
+    @property
+    def window(self) -> int:
+        """Lines of the body that can be seen at once."""
+        return max(self.scrollable_content_region.height - len(self._head) - len(self._foot), 0)
+
+    def on_resize(self) -> None:
+        """Lay the lines out anew for the new width."""
+        self.update()
+
+    def update(self) -> None:
+        """Show the present value; only what differs from the screen is painted."""
+        room = self.room
+        if not room:
+            return
+        before = self._visible()
+        self._head = [fit(each, room) for each in self.head(room)]
+        self._body = [fit(each, room) for each in self.body(room)]
+        self._foot = [fit(each, room) for each in self.foot(room)]
+        self._resize_body()
+        for y, (old, new) in enumerate(zip(before, self._visible(), strict=True)):
+            if old != new:
+                self._repaint(y, old, new)
+
+    def _resize_body(self) -> None:
+        wanted = Size(self.room, len(self._head) + len(self._body) + len(self._foot))
+        if wanted != self.virtual_size:
+            self.virtual_size = wanted
+
+    def _visible(self) -> list[Line]:
+        return [self._line_at(y) for y in range(self.scrollable_content_region.height)]
+
+    def _line_at(self, y: int) -> Line:
+        if y < len(self._head):
+            return self._head[y]
+        below = self.scrollable_content_region.height - len(self._foot)
+        if y >= below:
+            return self._foot[y - below]
+        index = self.index_at(y)
+        return self._body[index] if 0 <= index < len(self._body) else EMPTY
+
+    def index_at(self, y: int) -> int:
+        """Which line of the body stands in row `y` of the pane."""
+        return y - len(self._head) + self.scroll_offset.y
+
+    def _repaint(self, y: int, old: Line, new: Line) -> None:
+        start, end = difference(old, new, self.room)
+        self.refresh(Region(start, y, max(end - start, 1), 1))
+
+    def render_line(self, y: int) -> Strip:
+        """The row `y` of the pane as it goes to the terminal."""
+        return self._strip(self._line_at(y), self.rich_style)
+
+    def _strip(self, parts: Line, base: Style) -> Strip:
+        ink = self.get_component_rich_style
+        segments = [Segment(text, base + ink(f"lines--{name}", partial=True)) for text, name in parts]
+        return Strip(segments, width(parts)).adjust_cell_length(self.room, base)
+
+    def scroll_lines(self, by: int) -> None:
+        """Move the body by so many lines, at once."""
+        self.scroll_to(y=self.scroll_offset.y + by, animate=False)
+

@@ -1,0 +1,119 @@
+"""A plan as text: each change as a diff, its steps as commands, and the way back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from cockpit.model import JSON, Change, Plan
+from widgets.line import Ink, Line, block, line, wrap
+
+INDENT = 10
+CONTEXT = 2
+"""Unchanged lines that stand around a changed one of a long text."""
+
+
+def plan_lines(plan: Plan, room: int) -> Iterator[Line]:
+    """Everything an approval of the plan covers, and its risk."""
+    many = len(plan.changes) > 1
+    for position, change in enumerate(plan.changes, 1):
+        if many:
+            yield line()
+            yield line((f"Change {position} of {len(plan.changes)}", Ink.STRONG))
+        yield from change_lines(change, room)
+    if not plan.changes:
+        yield from block("Nothing", f"to do: {plan.summary}", room)
+    if plan.risk:
+        yield from block("Risk", plan.risk, room, Ink.WARN)
+
+
+def change_lines(change: Change, room: int) -> Iterator[Line]:
+    """One change: what it touches, before and after, steps, verification and the way back."""
+    yield from block("Target", f"{change.service}  {change.item}  {text_of(change.key)}".rstrip(), room)
+    yield from _labelled("Diff", diff_lines(change.before, change.after, room - INDENT))
+    yield from _labelled("Steps", (part for step in change.steps for part in _step(step, room - INDENT)))
+    yield from block("Verify", change.verification, room)
+    if change.reversible:
+        yield from block("Way back", change.undo, room, Ink.CODE)
+    else:
+        yield from block("Way back", f"none: {change.no_undo}", room, Ink.BAD)
+    if change.observed:
+        seen = ", ".join(f"{name} {text_of(value)}" for name, value in change.observed.items())
+        yield from block("Observed", seen, room, Ink.DIM)
+    for warning in look_alikes(" ".join((text_of(change.key), *change.steps))):
+        yield from block("Beware", warning, room, Ink.BAD)
+
+
+def diff_lines(before: JSON, after: JSON, room: int) -> Iterator[Line]:
+    """What differs: changed keys of a mapping, changed lines of a text, or the two values."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                yield from _pair(_keyed(key, before), _keyed(key, after), room)
+    elif _has_lines(before) or _has_lines(after):
+        yield from _unified(_as_text(before), _as_text(after), room)
+    else:
+        yield from _pair(_as_text(before), _as_text(after), room)
+
+
+def text_of(value: JSON) -> str:
+    """A value as a reader expects it: texts bare, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={text_of(part)}" for key, part in value.items())
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def look_alikes(text: str) -> Iterator[str]:
+    """A warning for each word that mixes Latin letters with look-alikes of another alphabet."""
+    if text.isascii():
+        return
+    import unicodedata
+
+    for word in dict.fromkeys(text.split()):
+        strange = [letter for letter in word if letter.isalpha() and not unicodedata.name(letter, "?").startswith("LATIN")]
+        if strange and len(strange) < sum(letter.isalpha() for letter in word):
+            yield f"'{word}' holds {unicodedata.name(strange[0], 'a letter without a name').lower()}."
+
+
+def _labelled(label: str, lines: Iterator[Line]) -> Iterator[Line]:
+    for index, each in enumerate(lines):
+        yield ((label if index == 0 else "").ljust(INDENT), Ink.HEAD), *each
+
+
+def _step(step: str, room: int) -> Iterator[Line]:
+    for index, piece in enumerate(wrap(step, room - 2)):
+        yield ("$ " if index == 0 else "  ", Ink.DIM), (piece, Ink.CODE)
+
+
+def _pair(before: str | None, after: str | None, room: int) -> Iterator[Line]:
+    for sign, text, ink in (("- ", before, Ink.REMOVED), ("+ ", after, Ink.ADDED)):
+        for index, piece in enumerate(wrap(text, room - 2) if text is not None else ()):
+            yield (((sign if index == 0 else "  ") + piece, ink),)
+
+
+def _keyed(key: str, values: Mapping[str, JSON]) -> str | None:
+    return f"{key}: {_as_text(values[key])}" if key in values else None
+
+
+def _as_text(value: JSON) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) if value else "empty"
+    return json.dumps(value)
+
+
+def _has_lines(value: JSON) -> bool:
+    return "\n" in (_as_text(value) or "")
+
+
+def _unified(before: str | None, after: str | None, room: int) -> Iterator[Line]:
+    from difflib import unified_diff
+
+    inks = {"-": Ink.REMOVED, "+": Ink.ADDED, "@": Ink.DIM}
+    differences = unified_diff((before or "").splitlines(), (after or "").splitlines(), lineterm="", n=CONTEXT)
+    for row in list(differences)[2:]:
+        for index, piece in enumerate(wrap(row[1:], room - 2)):
+            yield ((f"{row[0] if index == 0 else ' '} {piece}", inks.get(row[0], Ink.DIM)),)

@@ -1,0 +1,239 @@
+"""The proposal: what would be changed, how it is put back, and the keys that answer it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from cockpit.model import Applied, Decision, Diagnosis, Incident, Proposal, ProposalState, Run, Service
+from widgets.document import Document
+from widgets.figures import clock, countdown, duration
+from widgets.guard import Guard
+from widgets.line import Ink, Line, block, line
+from widgets.plan import plan_lines, text_of
+from widgets.signs import CHANGES, INCIDENTS, PROPOSALS, RUNS
+
+DIGEST_SHOWN = 12
+"""Hex digits of a digest that stand on the screen; the same stand in every other channel."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An incident with all that stands around its latest proposal."""
+
+    incident: Incident | None = None
+    proposal: Proposal | None = None
+    decision: Decision | None = None
+    diagnosis: Diagnosis | None = None
+    runs: tuple[Run, ...] = ()
+    applied: tuple[Applied, ...] = ()
+    dependants: tuple[str, ...] = ()
+    service: Service | None = None
+
+
+class ProposalPane(Document):
+    """The change that waits for an answer, whole: the pane in which it is approved or denied.
+
+    Keys that decide are no bindings and no actions, so nothing but a key in this pane can
+    cause them; a message names the proposal and the digest that were on show.
+    """
+
+    TITLE = "Proposal"
+    HELP = (
+        "The change the agent would make: diff, commands, risk and the way back. 'a' approves exactly what is shown, "
+        "once all of it has been on the screen for half a second; 'd' denies it and asks why; 'x' plans it again "
+        "against the world as it is now."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "dry_run", "dry run again", id="proposal.dry_run")]
+
+    @dataclass
+    class Approved(Message):
+        """The operator pressed the key that approves what is on show."""
+
+        proposal: Proposal
+
+    @dataclass
+    class Denied(Message):
+        """The operator pressed the key that denies what is on show."""
+
+        proposal: Proposal
+
+    @dataclass
+    class DryRunAsked(Message):
+        """The operator wants the plan made again."""
+
+        proposal: Proposal
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+        self._case = Case()
+        self.guard = Guard()
+
+    def on_mount(self) -> None:
+        """Count down, and notice when the program was stopped."""
+        self.set_interval(0.25, self._beat)
+
+    def _beat(self) -> None:
+        self.guard.beat(time.monotonic())
+        if self.pending:
+            self.update()
+
+    @property
+    def pending(self) -> Proposal | None:
+        """The proposal on show, if it waits for a decision."""
+        proposal = self._case.proposal
+        return proposal if proposal and proposal.state is ProposalState.PENDING else None
+
+    def show(self, case: Case) -> None:
+        """Show this case; the scroll position stays while the proposal is the same."""
+        if case == self._case:
+            return
+        same = self._identity(case) == self._identity(self._case)
+        self._case = case
+        if not same:
+            self.scroll_to(y=0, animate=False)
+        self.update()
+
+    @staticmethod
+    def _identity(case: Case) -> tuple[object, ...]:
+        return (case.incident and case.incident.id, case.proposal and (case.proposal.id, case.proposal.digest))
+
+    def head(self, room: int) -> Sequence[Line]:
+        """What it is, how long it waits still, and its digest."""
+        proposal = self._case.proposal
+        if proposal is None:
+            return ()
+        sign = PROPOSALS[proposal.state]
+        left = proposal.expires_at - self._clock()
+        timer = [(f"  {countdown(left)} left", Ink.WARN if left < 60 else Ink.PLAIN)] if self.pending else []
+        return [
+            line(
+                (f" {sign.glyph} {sign.word}", sign.ink),
+                *timer,
+                (f"  #{proposal.id}", Ink.DIM),
+                (f"  digest {proposal.digest[:DIGEST_SHOWN]}", Ink.DIM),
+                (f"  {proposal.call.tool}", Ink.DIM),
+            )
+        ]
+
+    def foot(self, room: int) -> Sequence[Line]:
+        """The keys that answer, or why they do not yet."""
+        if self.pending is None:
+            return ()
+        if not self.has_focus:
+            return [line((" a", Ink.KEY), (" go here to answer it", Ink.DIM))]
+        hidden = len(self._head) + len(self._body) + 1 - self.scroll_offset.y - self.scrollable_content_region.height
+        if hidden > 0 and not self.guard.whole:
+            return [line((f" ▼ {hidden} more lines: ", Ink.WARN), ("space", Ink.KEY), (" scrolls; read to the end to approve", Ink.PLAIN))]
+        keys = (("a", " approve"), ("d", " deny"), ("x", " dry run again"))
+        return [line(*(part for key, what in keys for part in ((f" {key}", Ink.KEY), (what + "  ", Ink.PLAIN))))]
+
+    def body(self, room: int) -> Sequence[Line]:
+        """The whole of the case."""
+        if self._case.proposal:
+            return list(_proposal(self._case, self._case.proposal, room))
+        if self._case.incident:
+            return list(_incident(self._case, self._case.incident, room))
+        return [line((" Nothing waits for you. When the agent wants to change something, it stands here first.", Ink.DIM))]
+
+    def render_line(self, y: int) -> Strip:
+        """The row as it goes to the terminal; painting is what starts the time that a key has to wait."""
+        if self._case.proposal and y < len(self._head):
+            self.guard.painted(f"{self._case.proposal.id} {self._case.proposal.digest}", time.monotonic())
+        if self._body and self.scroll_offset.y >= self.max_scroll_y and y == self.scrollable_content_region.height - 1:
+            self.guard.seen_whole()
+        return super().render_line(y)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Keep the foot true while scrolling."""
+        super().watch_scroll_y(old_value, new_value)
+        self.call_after_refresh(self.update)
+
+    def on_focus(self) -> None:
+        """A key counts only some time after the pane has the focus."""
+        self.guard.focused(time.monotonic())
+        self.update()
+
+    def on_blur(self) -> None:
+        """Show that keys do not answer from elsewhere."""
+        self.update()
+
+    def on_key(self, event: events.Key) -> None:
+        """Approve or deny what is on show."""
+        proposal = self.pending
+        if proposal is None or event.key not in ("a", "d") or not self.has_focus:
+            return
+        event.stop()
+        event.prevent_default()
+        objection = self.guard.objection(f"{proposal.id} {proposal.digest}", event.time, event.character)
+        if event.key == "d" and event.character is not None:
+            self.post_message(self.Denied(proposal))
+        elif objection:
+            self.notify(objection, severity="warning", markup=False, timeout=4)
+        else:
+            self.post_message(self.Approved(proposal))
+
+    def action_dry_run(self) -> None:
+        """Ask for the plan to be made again."""
+        if self._case.proposal:
+            self.post_message(self.DryRunAsked(self._case.proposal))
+
+
+def _proposal(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
+    yield from block("", proposal.plan.summary, room, Ink.STRONG, indent=1)
+    if proposal.undoes:
+        yield from block("Undoes", f"proposal #{proposal.undoes}", room)
+    yield from block("Why", proposal.reason, room)
+    yield from _outcome(case, proposal, room)
+    yield from plan_lines(proposal.plan, room)
+    yield from block("Affects", ", ".join(case.dependants) or "no other service depends on it", room, Ink.PLAIN)
+    if case.service and case.service.note:
+        yield from block("Note", f"{case.service.note} (its owner)", room, Ink.WARN)
+    yield from _evidence(case, room)
+    yield from block("Approval", f"{proposal.approval}: {proposal.policy}" if proposal.policy else proposal.approval, room, Ink.DIM)
+    if proposal.needs_name:
+        yield from block("", "Approving asks for the name of the service: there is no way back.", room, Ink.WARN)
+
+
+def _incident(case: Case, incident: Incident, room: int) -> Iterator[Line]:
+    sign = INCIDENTS[incident.status]
+    yield line((f" {sign.glyph} {sign.word}", sign.ink), (f"  #{incident.id} {incident.title}", Ink.STRONG))
+    if incident.cause:
+        yield from block("Cause", incident.cause, room)
+    if case.diagnosis and case.diagnosis.advice:
+        yield from block("Advice", case.diagnosis.advice, room, Ink.WARN)
+    yield from _evidence(case, room)
+
+
+def _outcome(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
+    if case.decision:
+        decision = case.decision
+        reason = f": {decision.reason}" if decision.reason else ""
+        yield from block("Decision", f"{decision.verdict} by {decision.by} ({decision.channel}) at {clock(decision.at)}{reason}", room)
+    for applied in case.applied:
+        sign = CHANGES[applied.state]
+        took = f" after {duration(applied.finished_at - applied.claimed_at)}" if applied.finished_at else ""
+        yield from block("Outcome", f"{sign.glyph} {sign.word}{took}: {applied.outcome}".rstrip(": "), room, sign.ink)
+    if proposal.outcome and not case.applied:
+        yield from block("Outcome", proposal.outcome, room)
+
+
+def _evidence(case: Case, room: int) -> Iterator[Line]:
+    if case.diagnosis:
+        sure = f"{case.diagnosis.confidence * 100:.0f} % sure, by runbook {case.diagnosis.runbook}"
+        yield from block("Sure", sure, room, Ink.DIM)
+        for rival in case.diagnosis.rivals:
+            label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)
+            yield from block(label, f"{rival.name}: {rival.reading}", room, ink)
+    for run in case.runs:
+        sign = RUNS[run.status]
+        arguments = text_of(dict(run.call.arguments))
+        yield from block("Seen", f"{sign.glyph} {run.call.tool} {arguments}".rstrip() + f": {run.summary}", room, sign.ink)

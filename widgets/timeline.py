@@ -1,0 +1,77 @@
+"""What happened in one incident, oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.model import Event
+from widgets.document import Document
+from widgets.figures import clock
+from widgets.line import Ink, Line, column, line, wrap
+
+KINDS = {
+    "alert": Ink.WARN,
+    "diagnosis": Ink.STRONG,
+    "proposal": Ink.WARN,
+    "decision": Ink.KEY,
+    "change": Ink.KEY,
+    "status": Ink.PLAIN,
+    "freeze": Ink.BAD,
+}
+
+
+def event_line(event: Event, *, service: bool = False) -> Line:
+    """One event on one line: when, who, what kind, and what happened."""
+    where = (column(event.service, 16, Ink.DIM), (" ", Ink.PLAIN)) if service else ()
+    return line(
+        (f" {clock(event.at)} ", Ink.DIM),
+        column(event.actor, 9, Ink.DIM),
+        (" ", Ink.PLAIN),
+        *where,
+        column(event.kind, 10, KINDS.get(event.kind, Ink.DIM)),
+        (event.text.replace("\n", " "), Ink.PLAIN if event.kind in KINDS else Ink.DIM),
+    )
+
+
+class Timeline(Document):
+    """The events of the chosen incident; the newest stays in sight unless the operator has scrolled up."""
+
+    TITLE = "Timeline"
+    HELP = "What happened in the chosen incident, oldest first."
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._events: Sequence[Event] = ()
+        self._subject: object = None
+
+    def show(self, subject: object, events: Sequence[Event]) -> None:
+        """Show these events of that incident."""
+        if events == self._events and subject == self._subject:
+            return
+        at_end = self.scroll_offset.y >= self.max_scroll_y or subject != self._subject
+        self._events, self._subject = events, subject
+        self.update()
+        if at_end:
+            self.action_bottom()
+
+    def on_resize(self) -> None:
+        """Lay out anew; the newest event stays in sight."""
+        at_end = self.scroll_offset.y >= self.max_scroll_y
+        super().on_resize()
+        if at_end:
+            self.action_bottom()
+
+    def body(self, room: int) -> Sequence[Line]:
+        """One line an event; the last two may take as many as they need."""
+        if not self._events:
+            return [line((" Choose an incident to see what happened in it.", Ink.DIM))]
+        *older, last = self._events
+        return [*(event_line(event) for event in older), *_whole(last, room)]
+
+
+def _whole(event: Event, room: int) -> Sequence[Line]:
+    first = event_line(event)
+    used = sum(len(text) for text, _ in first[:-1])
+    text, ink = first[-1]
+    pieces = wrap(text, max(room - used, 20))
+    return [(*first[:-1], (pieces[0], ink)), *(line((" " * used + piece, ink)) for piece in pieces[1:])]
