@@ -90,16 +90,17 @@ class Engine:
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
         if self._stopped.is_set():
             return
-        agent = asyncio.create_task(self._agent().run()) if self.acts else None
-        waiting = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([task for task in (agent, waiting) if task], return_when=asyncio.FIRST_COMPLETED)
-        for task in (agent, waiting):
-            if task and task not in done:
-                task.cancel()
-        if agent in done and agent is not None:
-            agent.result()
-        elif agent is not None:
-            await asyncio.gather(agent, return_exceptions=True)
+        tasks = [asyncio.create_task(stop.wait())]
+        if self.acts:
+            tasks.append(asyncio.create_task(self._agent().run()))
+        if self.acts and self.lab and self.lab.every is not None:
+            tasks.append(asyncio.create_task(self.lab.chaos()))
+        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        for task in done:
+            task.result()
 
     def stop(self) -> None:
         """End `run`, from any thread."""

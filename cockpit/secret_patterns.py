@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 KEYS = (
-    r"(?:pass(?:word|wd|phrase|code)|(?<=[_\-?&])pass|pwd(?!\s?[=:]\s?[/~])|(?:root|bind|admin|user)pw|psk|(?<!‹)secret|token|api[_-]?key|access[_-]?key"
+    r"(?:pass(?:word|wd|phrase|code)|(?<=[_\-?&])pass|pwd(?!\s?[=:]\s?[/~])|(?:root|bind|admin|user)pw|psk"
+    r"|(?<!‹)secret|token|api[_-]?key|access[_-]?key"
     r"|(?:private|secret|preshared|encryption|signing|master|auth|account)[_-]?key|phpsessid|jsessionid|connect\.sid)"
 )
 """How names of secrets end; what stands before does not matter, as in `DB_PASSWORD`."""

@@ -139,13 +139,13 @@ class Redactor:
         placeholder = self._placeholder(secret, label)
         for form in _forms(secret):
             self._forms.setdefault(form, placeholder)
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._known = re.compile("|".join(_bounded(form) for form in longest_first))
+        self._known = None
 
     def redact(self, text: str) -> str:
         """The text with known secrets, and what has the shape of one, replaced by placeholders."""
-        if self._known is not None:
-            text = self._known.sub(lambda match: self._forms[match[0]], text)
+        if self._forms:
+            known = self._known or self._compiled()
+            text = known.sub(lambda match: self._forms[match[0]], text)
         if not may_match(text):
             return text
         lowered = text.lower()
@@ -160,6 +160,11 @@ class Redactor:
         A string under a key that names a secret (`password`, `api_token`, …) is replaced whatever it looks like.
         """
         return self._scrub(value, secret=False, depth=0)
+
+    def _compiled(self) -> re.Pattern[str]:
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._known = re.compile("|".join(_bounded(form) for form in longest_first))
+        return self._known
 
     def _scrub(self, value: JSON, *, secret: bool, depth: int) -> JSON:
         if isinstance(value, str):

@@ -17,10 +17,12 @@ class Faults:
     Args:
         lab: the running lab.
         faults: its faults by name.
+        every: seconds between two random faults; None for none.
     """
 
-    def __init__(self, lab: Lab, faults: Mapping[str, Fault]) -> None:
+    def __init__(self, lab: Lab, faults: Mapping[str, Fault], every: float | None = None) -> None:
         self.lab = lab
+        self.every = every
         self._faults = faults
 
     @property
@@ -36,11 +38,11 @@ class Faults:
         """Take it away, whether or not it was mended. Raises CockpitError for a name that is none."""
         await self._named(name).clear(self.lab)
 
-    async def chaos(self, every: float) -> None:
-        """Inject a random fault every so many seconds, until cancelled; the one before is cleared first."""
+    async def chaos(self) -> None:
+        """Inject a random fault now and then, until cancelled; the one before is cleared first."""
         last: Fault | None = None
-        while True:
-            await asyncio.sleep(every)
+        while self.every is not None:
+            await asyncio.sleep(self.every)
             if last:
                 await last.clear(self.lab)
             last = random.choice(self.faults)  # noqa: S311 - picks a fault for a demo, guards nothing

@@ -53,6 +53,8 @@ class Desk:
         """What happened since the operator last looked; empty when nothing did, or it was read."""
         self.chosen: object = None
         """The incident that was chosen last, so that views agree on it."""
+        self.service = ""
+        """The service that was opened last."""
         self._latencies: dict[str, tuple[float | None, tuple[float, ...]]] = {}
 
     def acting(self) -> Engine:
@@ -99,6 +101,10 @@ class Desk:
             return "starting"
         busy = [f"{BUSY[each.status]} {each.service}" for each in incidents if each.status in BUSY]
         return (busy[0] + (f" and {len(busy) - 1} more" if len(busy) > 1 else "")) if busy else "watching"
+
+    def timeline(self, key: object) -> tuple[Event, ...]:
+        """The events of an incident, oldest first; none for anything else."""
+        return tuple(self.reader.events(incident=key)) if isinstance(key, int) else ()
 
     def case(self, key: object) -> Case:
         """All that stands around an incident (its id) or a proposal (`("proposal", id)`)."""

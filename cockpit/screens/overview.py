@@ -11,13 +11,13 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from cockpit.files import data_file
-from cockpit.model import CockpitError, Incident, IncidentStatus
+from cockpit.model import Incident, IncidentStatus, Level
 from cockpit.screens.view import Show, View
 from widgets.bars import Headline, Standing
 from widgets.figures import plural
 from widgets.incidents import Incidents
 from widgets.line import Ink
-from widgets.proposal import Case, ProposalPane
+from widgets.proposal import ProposalPane
 from widgets.rows import Rows
 from widgets.services import Services
 from widgets.timeline import Timeline
@@ -50,26 +50,71 @@ class Overview(View):
 
     def read(self) -> Show:
         """Services, incidents, and all that stands around the chosen one."""
-        seen = self.desk.seen()
-        incidents = self.desk.reader.incidents(limit=SHOWN)
-        orphans = self.desk.orphans()
-        standing = self.desk.standing(seen, incidents)
-        now = self.desk.clock()
+        desk = self.desk
+        seen, incidents, orphans = desk.seen(), desk.reader.incidents(limit=SHOWN), desk.orphans()
+        standing = desk.standing(seen, incidents)
+        now = desk.clock()
+        key = self._wanted([*(("proposal", each.id) for each in orphans), *(each.id for each in incidents)])
+        case, events = desk.case(key), desk.timeline(key)
 
         def show() -> None:
+            desk.chosen = key
             self.query_one(Services).show(seen, now)
             self.query_one(Incidents).show(incidents, orphans, now)
-            self.query_one(Headline).show(*headline(self.desk.since, standing, incidents))
-            self._show_chosen()
+            self.query_one(Headline).show(*headline(desk.since, standing, incidents))
+            self.query_one(Timeline).show(key, events)
+            self.query_one(ProposalPane).show(case)
 
         return show
 
-    def _show_chosen(self) -> None:
-        """The case of the chosen incident; while the proposal has the focus nothing takes its place unasked."""
-        key = self.query_one(Incidents).chosen
+    def _wanted(self, keys: Sequence[object]) -> object:
+        """Whose case to show: the operator's choice, and what they are reading is never taken away; else the first."""
+        incidents = self.query_one(Incidents)
         if self.query_one(ProposalPane).has_focus and self.desk.chosen is not None:
-            key = self.desk.chosen
-        self.desk.chosen = key
-        case, events = self._case(key)
-        self.query_one(Timeline).show(key, events)
-        self.query_one(ProposalPane).show(case)
+            return self.desk.chosen
+        if incidents.moved and incidents.chosen in keys:
+            return incidents.chosen
+        return keys[0] if keys else None
+
+    @on(Rows.Chosen, "#incidents")
+    def _chosen(self) -> None:
+        self.look()
+
+    @on(Rows.Opened, "#incidents")
+    def _opened(self) -> None:
+        self.query_one(ProposalPane).focus()
+
+    @on(Rows.Opened, "#services")
+    def _service(self, message: Rows.Opened) -> None:
+        self.desk.service = str(message.key)
+        self.app.switch_mode("services")
+
+    def action_answer(self) -> None:
+        """Go to the proposal; only a key pressed there answers it."""
+        pane = self.query_one(ProposalPane)
+        if pane.pending is None:
+            self.notify("Nothing waits for a decision here.", markup=False, timeout=3)
+        pane.focus()
+
+
+def headline(since: str, standing: Standing, incidents: Sequence[Incident]) -> tuple[str, Ink]:
+    """What needs the operator, in one sentence; all is calm only where everything was probed lately."""
+    if since:
+        return since, Ink.STRONG
+    waiting = [each for each in incidents if each.status is IncidentStatus.WAITING]
+    helpless = [each for each in incidents if each.status is IncidentStatus.ESCALATED]
+    if waiting:
+        return f"{waiting[0].service} waits for your answer: {waiting[0].cause or waiting[0].title}", Ink.WARN
+    if helpless:
+        return f"{helpless[0].service} needs you: {helpless[0].title}", Ink.BAD
+    working = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
+    if working:
+        return f"The agent works on {plural(len(working), 'incident')}.", Ink.PLAIN
+    services = sum(standing.levels.values())
+    if not services:
+        return "No service is watched yet. Leave with q, then run: cockpit init", Ink.DIM
+    if not standing.fresh:
+        return "Some services have not been probed lately: what is shown may be old.", Ink.WARN
+    if standing.levels.get(Level.UP, 0) == services:
+        return f"All calm: {plural(services, 'service')} up.", Ink.GOOD
+    return "No incident is open, and not every service is up.", Ink.WARN

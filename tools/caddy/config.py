@@ -117,7 +117,9 @@ def revealed(value: JSON, *known: JSON) -> JSON:
     return _reveal(value, secrets)
 
 
-def _handlers(holder: Any, path: str, hosts: tuple[str, ...]) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
+def _handlers(
+    holder: Any, path: str, hosts: tuple[str, ...]
+) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
     for index, route in enumerate(holder.get("routes") or ()):
         matched = _hosts(route) or hosts
         for number, handler in enumerate(route.get("handle") or ()):
@@ -181,6 +183,8 @@ def _reveal(value: JSON, secrets: Mapping[str, str]) -> JSON:
         return [_reveal(item, secrets) for item in value]
     if isinstance(value, str) and HIDDEN.fullmatch(value):
         if value not in secrets:
-            raise Unexpected("A secret of that config stands neither in the running one nor in the file.", "Load it by hand.")
+            raise Unexpected(
+                "A secret of that config stands neither in the running one nor in the file.", "Load it by hand."
+            )
         return secrets[value]
     return value

@@ -18,7 +18,7 @@ select current_setting('server_version') as version, pg_postmaster_start_time():
        pg_is_in_recovery() as in_recovery,
        coalesce((select extract(epoch from now() - backend_start) from pg_stat_activity
           where backend_type = 'checkpointer'
-            and backend_start > pg_postmaster_start_time() + interval '3 s'), -1)::float8 as crash_recovery_age_seconds,
+            and backend_start > pg_postmaster_start_time() + interval '1 s'), -1)::float8 as crash_recovery_age_seconds,
        (select coalesce(sum(checksum_failures), 0) from pg_stat_database)::float8 as checksum_failures,
        coalesce((select datname::text from pg_stat_database where checksum_failures > 0
           order by checksum_failures desc limit 1), '') as damaged_database,

@@ -52,7 +52,9 @@ OPTIONS = (
     Option("username", str, "The ACL user; empty for the default user."),
     Option("password", str, "The password.", secret=True),
     Option("tls", bool, "Whether the connection is encrypted.", default=False),
-    Option("idle_client_seconds", float, "Seconds without a command after which a client counts as idle.", default=60.0),
+    Option(
+        "idle_client_seconds", float, "Seconds without a command after which a client counts as idle.", default=60.0
+    ),
     *control.OPTIONS,
 )
 
@@ -199,5 +201,3 @@ def _refused(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-

@@ -196,4 +196,10 @@ async def _bytes(client: RedisReader, key: str) -> float:
 
 async def _key(client: RedisReader, key: str, amount: float) -> dict[str, Any]:
     kind, left = await client.ask("TYPE", key), number(await client.ask("TTL", key))
-    return {"key": text(key), "bytes": amount, "type": text(kind), "expires_in_seconds": max(left, 0.0), "lasting": left < 0}
+    return {
+        "key": text(key),
+        "bytes": amount,
+        "type": text(kind),
+        "expires_in_seconds": max(left, 0.0),
+        "lasting": left < 0,
+    }

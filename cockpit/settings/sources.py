@@ -1,0 +1,105 @@
+"""Where settings come from: files, the environment, options; each value with the place it was set."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cockpit.model import CockpitError
+from cockpit.settings.values import Keys, Origin, config_home
+
+SYSTEM = Path("/etc/cockpit/config.toml")
+PREFIX = "COCKPIT_"
+HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+
+Tree: TypeAlias = "dict[str, Any]"  # what tomllib returns
+Found: TypeAlias = "dict[Keys, tuple[Any, Origin]]"
+
+
+def places(config: Path | None, environ: Mapping[str, str]) -> list[Path]:
+    """The config files that exist, the weakest first; a file named by the operator stands alone.
+
+    Raises CockpitError when that one is missing.
+    """
+    named = config or (Path(environ["COCKPIT_CONFIG"]) if environ.get("COCKPIT_CONFIG") else None)
+    if named is None:
+        return [place for place in (SYSTEM, config_home(environ) / "config.toml") if place.is_file()]
+    if not named.exists():
+        raise CockpitError(f"There is no config file {named}.", "Write one with: cockpit init")
+    return [named]
+
+
+def read(file: Path) -> Found:
+    """Every value in a TOML file by its keys. Raises CockpitError naming the line that is no TOML."""
+    try:
+        text = file.read_text()
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CockpitError(f"{file} is not TOML: {error}.", "Correct that line.") from None
+    except UnicodeDecodeError:
+        raise CockpitError(f"{file} is not text in UTF-8.", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise CockpitError(f"{file} cannot be read: {error.strerror}.", "Check its owner and mode.") from None
+    lines = _lines(text)
+    return {keys: (value, Origin(str(file), _line(lines, keys))) for keys, value in _leaves(tree)}
+
+
+def from_environment(environ: Mapping[str, str]) -> Found:
+    """Every `COCKPIT_A__B` variable; its value stays text until it is known what it is for."""
+    found: Found = {}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name != "COCKPIT_CONFIG":
+            found[tuple(name[len(PREFIX) :].lower().split("__"))] = (environ[name], Origin(f"${name}"))
+    return found
+
+
+def merged(*sources: Found) -> Found:
+    """The sources laid over each other, the strongest last; a value replaces all that stood below its key."""
+    result: Found = {}
+    for source in sources:
+        for keys, entry in source.items():
+            for other in [other for other in result if other[: len(keys)] == keys or keys[: len(other)] == other]:
+                if entry[0] != {} or result[other][0] == {}:
+                    del result[other]
+            result.setdefault(keys, entry) if entry[0] == {} else result.__setitem__(keys, entry)
+    return result
+
+
+def _leaves(tree: Tree, above: Keys = ()) -> list[tuple[Keys, Any]]:
+    found: list[tuple[Keys, Any]] = []
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            found += _leaves(value, (*above, key))
+        else:
+            found.append(((*above, key), value))
+    return found
+
+
+def _lines(text: str) -> dict[Keys, int]:
+    """The line on which each key, or table, is first written; tomllib does not tell."""
+    lines: dict[Keys, int] = {}
+    table: Keys = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        header, key = HEADER.match(line), KEY.match(line)
+        if header:
+            table = _parts(header[1])
+            lines.setdefault(table, number)
+        elif key:
+            lines.setdefault((*table, *_parts(key[1])), number)
+    return lines
+
+
+def _parts(dotted: str) -> Keys:
+    return tuple(part.strip("\"'") for part in PART.findall(dotted))
+
+
+def _line(lines: Mapping[Keys, int], keys: Keys) -> int:
+    for length in range(len(keys), 0, -1):
+        if keys[:length] in lines:
+            return lines[keys[:length]]
+    return 1

@@ -1,0 +1,96 @@
+"""From fault to incident, to proposal, to verified change, on the lab's real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cockpit.engine import Engine
+from cockpit.lab.demo import demo
+from cockpit.lab.menu import Faults
+from cockpit.lab.parts import Fault
+from cockpit.model import Incident, IncidentStatus, ProposalState, Verdict
+from cockpit.settings import Settings
+from cockpit.text import Redactor
+from cockpit.toolkit import Registry
+from tests.benchmarks.report import line, percentile
+
+INTERVAL = 2.0
+"""The lab's probe interval in seconds."""
+
+
+def main() -> None:
+    """Inject every fault once, approve what is proposed, and print the times."""
+    with TemporaryDirectory() as folder:
+        asyncio.run(_all(Path(folder)))
+
+
+async def _all(folder: Path) -> None:
+    started = time.perf_counter()
+    async with demo(Settings(data_folder=folder), lambda text: print(text, file=sys.stderr)) as (settings, faults):
+        line("lab up", f"{time.perf_counter() - started:.1f} s", "8 s")
+        engine = Engine(settings, Registry.discover(), Redactor(), lab=faults)
+        thread = threading.Thread(target=lambda: asyncio.run(engine.run()))
+        thread.start()
+        times = [await _one(engine, faults, fault) for fault in faults.faults if fault.remedy]
+        engine.stop()
+        thread.join()
+        engine.close()
+    for number, (what, target) in enumerate((
+        ("fault to incident", f"{INTERVAL + 1:.0f} s"), ("incident to proposal", "2 s"), ("approval to verified", "5 s"),
+    )):  # fmt: skip
+        values = [found[number] for found in times if found]
+        if values:
+            line(what, f"p50 {percentile(values, 0.5):.2f} s, max {max(values):.2f} s", target)
+
+
+async def _one(engine: Engine, faults: Faults, fault: Fault) -> tuple[float, float, float] | None:
+    known = {incident.id for incident in engine.reader.incidents()}
+    injected = time.time()
+    await faults.inject(fault.name)
+    try:
+        incident = await _until(lambda: next((i for i in engine.reader.incidents() if i.id not in known), None))
+        if incident is None:
+            return _missed(fault, "no incident")
+        proposal = await _until(lambda: next(iter(engine.reader.proposals(incident=incident.id)), None))
+        if proposal is None:
+            return _missed(fault, "no proposal")
+        approved = time.time()
+        if proposal.state is ProposalState.PENDING:
+            await engine.decide(proposal.id, proposal.digest, Verdict.APPROVED, channel="keypress")
+        done = await _until(lambda: _finished(engine, proposal.id))
+        if done is None:
+            return _missed(fault, "not verified")
+        line(fault.name, f"{incident.opened_at - injected:.1f} {proposal.created_at - incident.opened_at:.1f} {done - approved:.1f} s", "3, 2, 5 s")
+        return incident.opened_at - injected, proposal.created_at - incident.opened_at, done - approved
+    finally:
+        await faults.clear(fault.name)
+        await _until(lambda: _calm(engine.reader.incidents(unresolved_only=True)), within=40)
+
+
+def _calm(left: list[Incident]) -> bool | None:
+    return True if all(incident.status is IncidentStatus.RESOLVED for incident in left) else None
+
+
+def _finished(engine: Engine, proposal: int) -> float | None:
+    applied = engine.reader.applied(proposal)
+    if not applied or any(change.finished_at is None for change in applied):
+        return None
+    return max(change.finished_at or 0.0 for change in applied)
+
+
+def _missed(fault: Fault, why: str) -> None:
+    line(fault.name, why, "3, 2, 5 s")
+
+
+async def _until(what, within: float = 30.0):  # type: ignore[no-untyped-def]  # returns whatever `what` finds
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if (found := what()) is not None:
+            return found
+        await asyncio.sleep(0.02)
+    return None
