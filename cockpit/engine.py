@@ -8,8 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from cockpit.agent.analyst import Analyst
 from cockpit.agent.healer import Healer
@@ -46,7 +47,9 @@ class Engine:
     other is attached: it shows the same and may decide, and the agent carries it out.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, redactor: Redactor, *, lab: Faults | None = None) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, redactor: Redactor, *, lab: Faults | None = None
+    ) -> None:
         self.settings = settings
         self.registry = registry
         self.lab = lab
@@ -54,10 +57,11 @@ class Engine:
         self.services: dict[str, Service] = {service.name: service for service in settings.services}
         self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
         self._lock = _take_lock(settings.data_folder / "engine.lock")
-        self._stop: Callable[[], None] | None = None
+        self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
         self.library: Library = load(
-            [data_file("runbooks"), settings.runbook_folder], {name: tool.writes for name, tool in registry.tools.items()}
+            [data_file("runbooks"), settings.runbook_folder],
+            {name: tool.writes for name, tool in registry.tools.items()},
         )
         self.executor = Executor(settings.policy, registry, self.store, self.services, Deadlines())
         self.healer = Healer(registry, self.store, self.services, self.executor)
@@ -87,10 +91,10 @@ class Engine:
         """Run the agent until `stop`; an attached engine only waits."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        self._stop = partial(loop.call_soon_threadsafe, stop.set)
         if self._stopped.is_set():
             return
-        tasks = [asyncio.create_task(stop.wait())]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if self.acts:
             tasks.append(asyncio.create_task(self._agent().run()))
         if self.acts and self.lab and self.lab.every is not None:
@@ -116,12 +120,12 @@ class Engine:
             self._lock = None
 
     def _agent(self) -> Agent:
-        monitor = Monitor(self.registry, self.store, self.services, self.library, lambda: agent.wake())
+        changed = asyncio.Event()
+        monitor = Monitor(self.registry, self.store, self.services, self.library, changed.set)
         analyst = Analyst(self.registry, self.store, self.services, self.library)
-        agent = Agent(self.store, self.services, monitor, analyst, self.healer, self.executor)
         for broken in self.library.broken:
             self.store.note("monitor", "note", f"A runbook is left out: {broken}")
-        return agent
+        return Agent(self.store, self.services, monitor, analyst, self.healer, self.executor, changed)
 
     async def decide(
         self, proposal: int, digest: str, verdict: Verdict, *, channel: str, reason: str = "", name: str = ""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a tool may return and a change may carry: plain data, nothing else."""
 
 
@@ -278,6 +278,8 @@ class Plan:
     """Empty when there is nothing to do; the summary then says why."""
     risk: str = ""
     """What the users of the service will notice, and what could go wrong."""
+    approval: Approval | None = None
+    """At least so much approval, where these arguments need more than the tool by itself; policy takes the stricter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +411,7 @@ def digest(call: Call, plan: Plan) -> str:
         covered = asdict(change)
         del covered["observed"], covered["why"]
         changes.append(covered)
-    covered_call = {"tool": call.tool, "service": call.service, "arguments": dict(call.arguments)}
+    covered_call: JSON = {"tool": call.tool, "service": call.service, "arguments": dict(call.arguments)}
     text = canonical({"call": covered_call, "changes": changes})
     return hashlib.sha256(text.encode()).hexdigest()
 

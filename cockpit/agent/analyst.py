@@ -86,7 +86,12 @@ class Analyst:
         return self.store.record_run(incident, call, finding, failure, started, time.monotonic() - clock)
 
     def _judge(
-        self, incident: Incident, service: Service, book: Runbook, variables: Mapping[str, JSON], runs: Mapping[str, Run]
+        self,
+        incident: Incident,
+        service: Service,
+        book: Runbook,
+        variables: Mapping[str, JSON],
+        runs: Mapping[str, Run],
     ) -> Diagnosis | None:
         """The runbook's diagnosis, or None when its cause does not hold or could not be told."""
         try:
@@ -133,7 +138,9 @@ class Analyst:
                     "confidence": diagnosis.confidence,
                     "evidence": list(diagnosis.evidence),
                     "advice": diagnosis.advice,
-                    "rivals": [{"cause": r.name, "ruled_out": r.ruled_out, "reading": r.reading} for r in diagnosis.rivals],
+                    "rivals": [
+                        {"cause": r.name, "ruled_out": r.ruled_out, "reading": r.reading} for r in diagnosis.rivals
+                    ],
                 },
             )
 

@@ -80,7 +80,14 @@ class Healer:
         return self._put(done.call, back, incident=None, reason=reason, undoes=done.id, wait=True)
 
     def _put(
-        self, call: Call, planned: Plan, *, incident: int | None, reason: str, undoes: int | None = None, wait: bool = False
+        self,
+        call: Call,
+        planned: Plan,
+        *,
+        incident: int | None,
+        reason: str,
+        undoes: int | None = None,
+        wait: bool = False,
     ) -> Proposal:
         ruling = self._rule(call, planned)
         if ruling.approval is Approval.FORBIDDEN:

@@ -44,8 +44,9 @@ class Agent:
     analyst: Analyst
     healer: Healer
     executor: Executor
+    changed: asyncio.Event
+    """Set when there is news here; the loop then looks at once."""
     clock: Callable[[], float] = time.time
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _attempts: dict[int, int] = field(default_factory=dict)
     _seen_alerts: dict[int, frozenset[str]] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class Agent:
 
     def wake(self) -> None:
         """Look at the store now instead of at the next poll."""
-        self._changed.set()
+        self.changed.set()
 
     async def run(self) -> None:
         """Settle what a crash left, then probe, and hand incidents along, until cancelled."""
@@ -78,10 +79,10 @@ class Agent:
         for _ in range(round(STEP_EVERY / POLL)):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
-                    await self._changed.wait()
-            if self._changed.is_set() or self.store.reader.version() != version:
+                    await self.changed.wait()
+            if self.changed.is_set() or self.store.reader.version() != version:
                 break
-        self._changed.clear()
+        self.changed.clear()
 
     def step(self) -> None:
         """Take every arrow that can be taken now; what needs time goes on in the background."""
@@ -116,7 +117,9 @@ class Agent:
         if latest.state is ProposalState.DONE:
             self._wait_for_recovery(incident, latest)
         elif latest.state is ProposalState.SUPERSEDED and overtaken >= DRIFTS:
-            self._escalate(incident, f"{overtaken} proposals were overtaken by events, the last because: {latest.outcome}")
+            self._escalate(
+                incident, f"{overtaken} proposals were overtaken by events, the last because: {latest.outcome}"
+            )
         elif latest.state in (ProposalState.SUPERSEDED, ProposalState.FAILED):
             self._attempts.pop(incident.id, None)
             self._to(incident, IncidentStatus.OPEN, f"Proposal {latest.id} came to nothing: {latest.outcome}")
@@ -127,7 +130,9 @@ class Agent:
             self._escalate(incident, f"Proposal {latest.id} was {latest.state}; nothing else is tried unasked.")
 
     def _wait_for_recovery(self, incident: Incident, latest: Proposal) -> None:
-        self._to(incident, IncidentStatus.WATCHING, f"Proposal {latest.id} is verified; waiting for the condition to clear.")
+        self._to(
+            incident, IncidentStatus.WATCHING, f"Proposal {latest.id} is verified; waiting for the condition to clear."
+        )
         since = self._watching_since.setdefault(incident.id, time.monotonic())
         interval = self.services[incident.service].interval
         if time.monotonic() - since > max(PATIENCE, 3 * interval):
@@ -140,7 +145,11 @@ class Agent:
         if latest and latest.state is ProposalState.PENDING:
             self.store.supersede(latest.id, "The condition cleared before anyone decided.")
         by_us = latest is not None and latest.state is ProposalState.DONE
-        text = f"Resolved: its conditions cleared after proposal {latest.id}." if by_us and latest else "Resolved: cleared by itself."
+        text = (
+            f"Resolved: its conditions cleared after proposal {latest.id}."
+            if by_us and latest
+            else "Resolved: cleared by itself."
+        )
         self.store.advance(incident.id, IncidentStatus.RESOLVED, actor=Role.MONITOR, text=text)
         for known in (self._attempts, self._seen_alerts, self._watching_since):
             known.pop(incident.id, None)

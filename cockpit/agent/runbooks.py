@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,17 +139,23 @@ def _load_file(file: Path, library: Library, tools: Mapping[str, bool]) -> None:
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         library.broken.append(Broken(file, 1, "names no kind of service at its top: 'kind: postgres'"))
         return
-    lines = _lines(content)
-    for part, read, into in (
-        ("conditions", _condition, library.conditions),
-        ("runbooks", lambda kind, entry: _runbook(kind, entry, tools), library.runbooks),
-    ):
-        for index, entry in enumerate(document.get(part) or ()):
-            try:
-                value = read(document["kind"], entry)
-                into[value.id] = value  # type: ignore[index]  # each reader returns what its own dict holds
-            except CockpitError as error:
-                library.broken.append(Broken(file, lines.get((part, index), 1), error.what))
+    lines, kind = _lines(content), document["kind"]
+    for index, entry in enumerate(document.get("conditions") or ()):
+        with _reported(library, file, lines.get(("conditions", index), 1)):
+            condition = _condition(kind, entry)
+            library.conditions[condition.id] = condition
+    for index, entry in enumerate(document.get("runbooks") or ()):
+        with _reported(library, file, lines.get(("runbooks", index), 1)):
+            book = _runbook(kind, entry, tools)
+            library.runbooks[book.id] = book
+
+
+@contextmanager
+def _reported(library: Library, file: Path, line: int) -> Iterator[None]:
+    try:
+        yield
+    except CockpitError as error:
+        library.broken.append(Broken(file, line, error.what))
 
 
 def _lines(node: Any) -> dict[tuple[str, int], int]:
@@ -220,17 +227,21 @@ def _fields(entry: Any, known: set[str], needed: Iterable[str]) -> dict[str, Any
 
 
 def _look(name: str, look: Any, tools: Mapping[str, bool]) -> Look:
-    tool = look.get("tool") if isinstance(look, dict) else None
-    if tool not in tools or tools[tool]:
+    tool = _tool(look)
+    if tools.get(tool, True):
         raise CockpitError(f"look '{name}' names no diagnostic: {tool}")
     return Look(name, tool, _arguments(look))
 
 
 def _remedy(call: Any, tools: Mapping[str, bool]) -> Remedy:
-    tool = call.get("tool") if isinstance(call, dict) else None
-    if not tools.get(tool or ""):
+    tool = _tool(call)
+    if not tools.get(tool, False):
         raise CockpitError(f"'{tool}' under propose is no remediation")
-    return Remedy(str(tool), _arguments(call))
+    return Remedy(tool, _arguments(call))
+
+
+def _tool(call: Any) -> str:
+    return str(call.get("tool")) if isinstance(call, dict) else ""
 
 
 def _rival(entry: Any) -> RivalCause:

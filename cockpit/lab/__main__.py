@@ -24,31 +24,25 @@ def main(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     if not given.folder.is_dir():
         return _tell(f"There is no lab in {given.folder}.", 1)
-    if given.verb in ("stop", "status"):
-        return _without_catalogue(Lab(given.folder, ()), given.name, given.verb)
-    return _with_catalogue(given.folder, given.name, given.verb)
-
-
-def _without_catalogue(lab: Lab, name: str, verb: str) -> int:
-    # Status is asked every few seconds: it must not load every server's module.
-    if verb == "stop":
-        asyncio.run(lab.stop(name))
-        return _tell(f"{name} is stopped", 0)
-    pid = lab.pid(name)
-    return _tell(f"{name} runs as process {pid}", 0) if pid else _tell(f"{name} is stopped", STOPPED)
-
-
-def _with_catalogue(folder: Path, name: str, verb: str) -> int:
-    from cockpit.lab.catalogue import servers
-
-    lab = Lab(folder, servers())
-    if name not in lab.servers:
-        return _tell(f"The lab has no server '{name}'.", 1)
     try:
-        asyncio.run(lab.start(name) if verb == "start" else lab.restart(name))
+        return asyncio.run(_control(given.folder, given.name, given.verb))
     except CockpitError as error:
         return _tell(str(error), 1)
-    return _tell(f"{name} runs as process {lab.pid(name)}", 0)
+
+
+async def _control(folder: Path, name: str, verb: str) -> int:
+    # Status is asked every few seconds: it must not load any server's module.
+    lab = Lab(folder, ()) if verb in ("stop", "status") else Lab.with_server(folder, name)
+    if verb == "start":
+        await lab.start(name)
+    elif verb == "stop":
+        await lab.stop(name)
+    elif verb == "restart":
+        await lab.restart(name)
+    pid = lab.pid(name)
+    if pid is None:
+        return _tell(f"{name} is stopped", STOPPED if verb == "status" else 0)
+    return _tell(f"{name} runs as process {pid}", 0)
 
 
 def _tell(text: str, status: int) -> int:

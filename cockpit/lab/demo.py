@@ -13,7 +13,9 @@ from cockpit.settings import Settings
 
 
 @asynccontextmanager
-async def demo(settings: Settings, tell: Callable[[str], None], *, chaos: float | None = None) -> AsyncIterator[tuple[Settings, Faults]]:
+async def demo(
+    settings: Settings, tell: Callable[[str], None], *, chaos: float | None = None
+) -> AsyncIterator[tuple[Settings, Faults]]:
     """Start the lab, and end it when the caller is done.
 
     Args:

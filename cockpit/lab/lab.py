@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib
 import json
 import os
 import shutil
@@ -45,7 +46,19 @@ class Lab:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent_folder()))
         folder.chmod(0o755)  # a server under another account has to pass through
         _write(folder / "owner", processes.identity(os.getpid()))
+        _write(folder / "modules", {server.name: server.prepare.__module__ for server in servers})
         return cls(folder, servers)
+
+    @classmethod
+    def with_server(cls, folder: Path, name: str) -> Lab:
+        """The lab in that folder with one of its servers, its module alone loaded. Raises CockpitError."""
+        module = (_read(folder / "modules") or {}).get(name)
+        if module is None:
+            raise CockpitError(
+                f"The lab in {folder} has no server '{name}'.", "Look for its name in the service's options."
+            )
+        found: tuple[Server, ...] = importlib.import_module(str(module)).SERVERS
+        return cls(folder, [server for server in found if server.name == name])
 
     async def up(self) -> None:
         """Start every server at once, then fill them. Raises CockpitError naming the one that does not start."""
@@ -92,7 +105,9 @@ class Lab:
                 if await self._started(name):
                     return
             said = self.log(name).read_text(errors="replace").strip().rpartition("\n")[2][-300:]
-            raise CockpitError(f"The lab's {name} does not start: {said or 'it says nothing'}", f"Its log: {self.log(name)}")
+            raise CockpitError(
+                f"The lab's {name} does not start: {said or 'it says nothing'}", f"Its log: {self.log(name)}"
+            )
 
     async def stop(self, name: str) -> None:
         """Stop a server and wait until its process is gone."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,7 +36,7 @@ from cockpit.safety.deadlines import Deadlines
 from cockpit.safety.policy import SAME_CALL_WITHIN, Record, judge, obstacle, same_call
 from cockpit.settings import PolicySettings
 from cockpit.store.store import Store
-from cockpit.toolkit import Registry, plan, undo_plan
+from cockpit.toolkit import Client, Registry, plan, undo_plan
 from cockpit.toolkit.invoke import limited
 from cockpit.toolkit.items import Action, Resource, same
 
@@ -61,6 +62,8 @@ class Executor:
         whatever the target does is journalled as the outcome.
         """
         proposal = self.store.reader.proposal(proposal_id)
+        if proposal.state is not ProposalState.APPROVED:
+            return proposal
         try:
             await self._admit(proposal)
         except CockpitError as error:
@@ -89,11 +92,9 @@ class Executor:
         if proposal.undoes is None:
             await self._still_wanted(proposal, service)
         for change in proposal.plan.changes:
-            await self._undrifted(change, service)
+            await self._undrifted(change)
 
     def _admit_approval(self, proposal: Proposal) -> None:
-        if proposal.state is not ProposalState.APPROVED:
-            raise Refused(f"Proposal {proposal.id} is {proposal.state}, not approved.")
         if digest(proposal.call, proposal.plan) != proposal.digest:
             raise Refused("What is stored is not what was approved: the digest differs.")
         decision = self.store.reader.decision(proposal.id)
@@ -107,10 +108,12 @@ class Executor:
         if not again.changes:
             raise Refused(f"Nothing is left to do: {again.summary}")
 
-    async def _undrifted(self, change: Change, service: Service) -> None:
-        now = await self._read(change, service)
+    async def _undrifted(self, change: Change) -> None:
+        now = await self._read(change)
         if not same(now, change.before):
-            raise Drifted(f"{change.service} {change.item} changed since it was shown.", "A new proposal shows it as it is now.")
+            raise Drifted(
+                f"{change.service} {change.item} changed since it was shown.", "A new proposal shows it as it is now."
+            )
 
     async def _carry_out(self, proposal: Proposal, journal: Sequence[Applied]) -> None:
         for number, applied in enumerate(journal):
@@ -123,14 +126,11 @@ class Executor:
         self.store.settle(proposal.id, ProposalState.DONE, "Applied and verified.")
 
     async def _apply(self, applied: Applied) -> ChangeState:
-        change, item = applied.change, self._item(applied.change)
-        service = self._service(change.service)
+        change = applied.change
         self.store.applying(applied.id)
         failure = ""
         try:
-            async with limited(item.timeout, f"Changing {change.service} {change.item}"):
-                async with self.registry.kind(service.kind).writer(service) as writer:
-                    await item.apply(writer, change)
+            await self._write(change)
         except CockpitError as error:
             failure = str(error)
         self.store.verifying(applied.id)
@@ -144,15 +144,14 @@ class Executor:
         Returns DONE when the target shows it; FAILED when the target is as it was before;
         UNKNOWN when it shows neither, or cannot be asked.
         """
-        item, service = self._item(change), self._service(change.service)
+        item = self._item(change)
         give_up = time.monotonic() + (VERIFY_EVERY if failure else item.patience)
         last = ""
         while True:
             try:
-                async with limited(service.timeout, f"Verifying {change.service}"):
-                    async with self.registry.kind(service.kind).reader(service) as reader:
-                        if await item.holds(reader, change):
-                            return ChangeState.DONE, f"Verified: {change.verification}"
+                async with self._reading(change) as reader:
+                    if await item.holds(reader, change):
+                        return ChangeState.DONE, f"Verified: {change.verification}"
                 last = "The target does not show the change"
             except CockpitError as error:
                 last = str(error)
@@ -162,7 +161,7 @@ class Executor:
 
     async def _not_done(self, change: Change, reason: str) -> tuple[ChangeState, str]:
         try:
-            now = await self._read(change, self._service(change.service))
+            now = await self._read(change)
         except CockpitError as error:
             return ChangeState.UNKNOWN, f"{reason}. The target could not be read: {error.what}"
         if same(now, change.before):
@@ -190,12 +189,9 @@ class Executor:
 
     async def _put_back(self, back: Plan, done: Sequence[Applied]) -> str:
         for change, applied in zip(back.changes, done, strict=True):
-            service, item = self._service(change.service), self._item(change)
             try:
-                await self._undrifted(change, service)
-                async with limited(item.timeout, f"Undoing {change.service} {change.item}"):
-                    async with self.registry.kind(service.kind).writer(service) as writer:
-                        await item.apply(writer, change)
+                await self._undrifted(change)
+                await self._write(change)
             except ServiceError as error:
                 return f"Applied in part, and the undo failed: {error.what}"
             except Drifted as error:
@@ -235,11 +231,24 @@ class Executor:
             frozen_by=reader.frozen(),
         )
 
-    async def _read(self, change: Change, service: Service) -> JSON:
-        item = self._item(change)
-        async with limited(service.timeout, f"Reading {change.service} {change.item}"):
-            async with self.registry.kind(service.kind).reader(service) as reader:
-                return await item.read(reader, change.key)
+    async def _write(self, change: Change) -> None:
+        """Hand the change to a client that can write: the one place where that happens."""
+        item, service = self._item(change), self._service(change.service)
+        writer = self.registry.kind(service.kind).writer(service)
+        async with limited(item.timeout, f"Changing {change.service} {change.item}"), writer as client:
+            await item.apply(client, change)
+
+    async def _read(self, change: Change) -> JSON:
+        async with self._reading(change) as reader:
+            return await self._item(change).read(reader, change.key)
+
+    @asynccontextmanager
+    async def _reading(self, change: Change) -> AsyncIterator[Client]:
+        """A connection of its own to the target, that cannot write."""
+        service = self._service(change.service)
+        reader = self.registry.kind(service.kind).reader(service)
+        async with limited(service.timeout, f"Reading {change.service} {change.item}"), reader as client:
+            yield client
 
     def _item(self, change: Change) -> Resource | Action:
         return self.registry.item(change.service.partition("/")[0], change.item)

@@ -82,7 +82,9 @@ def obstacle(settings: PolicySettings, tool: Tool, record: Record, *, undo: bool
     if _by_tool(settings, tool)[0] is Approval.FORBIDDEN:
         return f"{tool.name} is forbidden by the policy."
     if record.changes_last_hour >= settings.changes_per_hour and not undo:
-        return f"{record.changes_last_hour} changes were made in the last hour; the limit is {settings.changes_per_hour}."
+        return (
+            f"{record.changes_last_hour} changes were made in the last hour; the limit is {settings.changes_per_hour}."
+        )
     return None
 
 

@@ -14,17 +14,13 @@ async def recover(executor: Executor) -> list[Applied]:
     """
     store = executor.store
     left = store.unsettled()
-    states: dict[int, list[ChangeState]] = {}
     for applied in left:
         if applied.state is ChangeState.CLAIMED:
             state, outcome = ChangeState.SKIPPED, "Not applied: the process ended before it was begun."
         else:
             state, outcome = await _read_back(executor, applied)
         store.finish(applied.id, state, outcome, executor.clock())
-        states.setdefault(applied.proposal, []).append(state)
-    for proposal in states:
-        _settle(executor, proposal)
-    for proposal in executor.store.reader.proposals(state=ProposalState.EXECUTING):
+    for proposal in store.reader.proposals(state=ProposalState.EXECUTING):
         _settle(executor, proposal.id)
     return left
 

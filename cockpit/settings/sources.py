@@ -13,6 +13,8 @@ from cockpit.settings.values import Keys, Origin, config_home
 
 SYSTEM = Path("/etc/cockpit/config.toml")
 PREFIX = "COCKPIT_"
+RESERVED = ("COCKPIT_CONFIG", "COCKPIT_LAB")
+"""Variables of ours that are no settings: the config file, and the mark on the lab's processes."""
 HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
@@ -53,7 +55,7 @@ def from_environment(environ: Mapping[str, str]) -> Found:
     """Every `COCKPIT_A__B` variable; its value stays text until it is known what it is for."""
     found: Found = {}
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name != "COCKPIT_CONFIG":
+        if name.startswith(PREFIX) and name not in RESERVED:
             found[tuple(name[len(PREFIX) :].lower().split("__"))] = (environ[name], Origin(f"${name}"))
     return found
 
@@ -63,10 +65,13 @@ def merged(*sources: Found) -> Found:
     result: Found = {}
     for source in sources:
         for keys, entry in source.items():
-            for other in [other for other in result if other[: len(keys)] == keys or keys[: len(other)] == other]:
-                if entry[0] != {} or result[other][0] == {}:
-                    del result[other]
-            result.setdefault(keys, entry) if entry[0] == {} else result.__setitem__(keys, entry)
+            below = [other for other in result if other[: len(keys)] == keys]
+            above = [other for other in result if other == keys[: len(other)] and other != keys]
+            if entry[0] == {} and below:
+                continue
+            for other in (*below, *above):
+                del result[other]
+            result[keys] = entry
     return result
 
 

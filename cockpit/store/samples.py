@@ -7,8 +7,7 @@ import math
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cockpit.model import Health, canonical
 
@@ -29,20 +28,19 @@ APPEND = "insert or replace into reading (service, at, layout, sample_values) va
 Fetch = Callable[..., list[sqlite3.Row]]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """What the readings within one span were."""
 
-    count: int
+    readings: int
     average: float
     minimum: float
     maximum: float
 
     def joined(self, other: Cell) -> Cell:
         """Both cells as one."""
-        count = self.count + other.count
-        average = self.average + (other.average - self.average) * other.count / count
-        return Cell(count, average, min(self.minimum, other.minimum), max(self.maximum, other.maximum))
+        readings = self.readings + other.readings
+        average = self.average + (other.average - self.average) * other.readings / readings
+        return Cell(readings, average, min(self.minimum, other.minimum), max(self.maximum, other.maximum))
 
 
 def finite(health: Health) -> dict[str, float]:
@@ -85,7 +83,7 @@ def _pack(cell: Cell | None) -> bytes:
     if cell is None:
         return bytes(FORMAT.size)
     numbers = (max(-LARGEST, min(LARGEST, number)) for number in (cell.average, cell.minimum, cell.maximum))
-    return FORMAT.pack(min(cell.count, 0xFFFF), *numbers)
+    return FORMAT.pack(min(cell.readings, 0xFFFF), *numbers)
 
 
 def unpacked(stored: bytes) -> dict[int, Cell]:

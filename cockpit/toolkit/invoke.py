@@ -24,7 +24,9 @@ async def limited(seconds: float, what: str) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise Unreachable(f"{what} did not answer within {seconds:g} s.", "Check that it is running and reachable.") from None
+        raise Unreachable(
+            f"{what} did not answer within {seconds:g} s.", "Check that it is running and reachable."
+        ) from None
     except CockpitError:
         raise
     except Exception as error:  # the outermost edge of a tool call: a driver may raise anything
@@ -52,10 +54,10 @@ async def inspect(registry: Registry, service: Service, call: Call) -> Finding:
     if tool.writes:
         raise CockpitError(f"{tool.name} changes things; it can be planned, not run.", "Propose it instead.")
     arguments = checked(tool, call.arguments)
-    async with limited(tool.timeout, f"{tool.name} on {service.name}"):
-        async with registry.kind(tool.kind).reader(service) as client:
-            finding: Finding = await tool.function(client, **arguments)
-            return finding
+    reader = registry.kind(tool.kind).reader(service)
+    async with limited(tool.timeout, f"{tool.name} on {service.name}"), reader as client:
+        finding: Finding = await tool.function(client, **arguments)
+    return finding
 
 
 async def plan(registry: Registry, service: Service, call: Call) -> Plan:
@@ -68,9 +70,9 @@ async def plan(registry: Registry, service: Service, call: Call) -> Plan:
     if not tool.writes:
         raise CockpitError(f"{tool.name} only looks; there is nothing to plan.", "Run it as a diagnostic.")
     arguments = checked(tool, call.arguments)
-    async with limited(tool.timeout, f"{tool.name} on {service.name}"):
-        async with registry.kind(tool.kind).reader(service) as client:
-            planned: Plan = await tool.function(client, **arguments)
+    reader = registry.kind(tool.kind).reader(service)
+    async with limited(tool.timeout, f"{tool.name} on {service.name}"), reader as client:
+        planned: Plan = await tool.function(client, **arguments)
     for change in planned.changes:
         if change.item not in tool.uses or change.service != service.name:
             raise Refused(f"{tool.name} planned a change of {change.service} {change.item}, which it may not touch.")
@@ -91,5 +93,7 @@ def undo_plan(registry: Registry, done: Plan) -> Plan:
 def _tool(registry: Registry, service: Service, call: Call) -> Tool:
     tool = registry.tool(call.tool)
     if tool.kind != service.kind:
-        raise CockpitError(f"{tool.name} is for {tool.kind}, and {service.name} is not.", f"Name a {tool.kind} service.")
+        raise CockpitError(
+            f"{tool.name} is for {tool.kind}, and {service.name} is not.", f"Name a {tool.kind} service."
+        )
     return tool

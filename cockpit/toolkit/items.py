@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from cockpit.model import JSON, Change, Plan, canonical
+from cockpit.model import JSON, Approval, Change, Plan, canonical
 
 # `Any` stands for the kind's own client class: the registration checks that it is that
 # class, which the type system cannot say of a function kept as a value.
@@ -38,7 +38,14 @@ class Resource:
     """Seconds within which it must read as written."""
 
     def change(
-        self, service: str, key: JSON, before: JSON, after: JSON, *, why: str, observed: Mapping[str, JSON] | None = None
+        self,
+        service: str,
+        key: JSON,
+        before: JSON,
+        after: JSON,
+        *,
+        why: str,
+        observed: Mapping[str, JSON] | None = None,
     ) -> Change:
         """The change of this resource from `before` to `after`."""
         return Change(
@@ -64,7 +71,9 @@ class Resource:
 
     def reverse(self, change: Change) -> Change | None:
         """The change that puts the old value back."""
-        return self.change(change.service, change.key, change.after, change.before, why="Puts back what was there before.")
+        return self.change(
+            change.service, change.key, change.after, change.before, why="Puts back what was there before."
+        )
 
 
 @dataclass(frozen=True)
@@ -133,10 +142,10 @@ def same(left: JSON, right: JSON) -> bool:
     return canonical(left) == canonical(right)
 
 
-def plan_of(summary: str, *changes: Change, risk: str) -> Plan:
+def plan_of(summary: str, *changes: Change, risk: str, approval: Approval | None = None) -> Plan:
     """A plan of the changes that change something; where before equals after, nothing is done."""
     kept = tuple(change for change in changes if not same(change.before, change.after))
-    return Plan(summary=summary, changes=kept, risk=risk)
+    return Plan(summary=summary, changes=kept, risk=risk, approval=approval)
 
 
 def nothing_to_do(why: str) -> Plan:

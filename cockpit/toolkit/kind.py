@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -103,7 +103,15 @@ class Kind:
         return register
 
     def resource(
-        self, name: str, *, read: Read, write: Write, steps: Steps, verification: str, timeout: float = 30.0, patience: float = 10.0
+        self,
+        name: str,
+        *,
+        read: Read,
+        write: Write,
+        steps: Steps,
+        verification: str,
+        timeout: float = 30.0,
+        patience: float = 10.0,
     ) -> Resource:
         """Register a thing with a state that can be read, written and put back."""
         self._check_client(read, self.reader)
@@ -132,7 +140,9 @@ class Kind:
         self._check_client(read, self.reader)
         self._check_client(check, self.reader)
         self._check_client(do, self.writer)
-        self._need(name, {"verification": verification, "steps": steps, "undo or no_undo": no_undo or (opposite and undo)})
+        self._need(
+            name, {"verification": verification, "steps": steps, "undo or no_undo": no_undo or (opposite and undo)}
+        )
         if no_undo and opposite:
             raise RegistrationError(f"{self.name}: '{name}' has both an opposite and a reason for having none.")
         item = Action(self.name, name, read, do, check, steps, verification, no_undo, opposite, undo, timeout, patience)
@@ -147,10 +157,14 @@ class Kind:
         def register(function: ToolFunction) -> ToolFunction:
             self._check_signature(function, self.reader, Plan)
             if not uses:
-                raise RegistrationError(f"{self.name}: remediation '{function.__name__}' names nothing that it changes.")
+                raise RegistrationError(
+                    f"{self.name}: remediation '{function.__name__}' names nothing that it changes."
+                )
             for item in uses:
                 if self.items.get(item.name) is not item:
-                    raise RegistrationError(f"{self.name}: '{item.name}', used by '{function.__name__}', is not of this kind.")
+                    raise RegistrationError(
+                        f"{self.name}: '{item.name}', used by '{function.__name__}', is not of this kind."
+                    )
             names = tuple(item.name for item in uses)
             self._add(Tool(function.__name__, self.name, True, function, approval, names, timeout))
             return function
@@ -159,7 +173,9 @@ class Kind:
 
     def _add(self, tool: Tool) -> None:
         if not tool.doc:
-            raise RegistrationError(f"{self.name}: tool '{tool.name}' has no docstring, which operators and models read.")
+            raise RegistrationError(
+                f"{self.name}: tool '{tool.name}' has no docstring, which operators and models read."
+            )
         if tool.name in self.tools:
             raise RegistrationError(f"{self.name}: tool '{tool.name}' is registered twice.")
         self.tools[tool.name] = tool
@@ -176,17 +192,22 @@ class Kind:
 
     def _check_signature(self, function: ToolFunction, client: type[Client], returns: type) -> None:
         self._check_client(function, client)
-        if typing.get_type_hints(function).get("return") is not returns:
-            raise RegistrationError(f"{self.name}: '{function.__name__}' must be annotated to return {returns.__name__}.")
+        if _hints(function).get("return") is not returns:
+            raise RegistrationError(
+                f"{self.name}: '{function.__name__}' must be annotated to return {returns.__name__}."
+            )
 
     def _check_client(self, function: Callable[..., Any], client: type[Client]) -> None:
         """The first parameter must be annotated with exactly the client it may be handed."""
         if not inspect.iscoroutinefunction(function):
             raise RegistrationError(f"{self.name}: '{function.__name__}' must be an async function.")
         first = next(iter(inspect.signature(function).parameters), None)
-        if first is None or typing.get_type_hints(function).get(first) is not client:
+        if first is None or _hints(function).get(first) is not client:
             raise RegistrationError(
                 f"{self.name}: the first parameter of '{function.__name__}' must be annotated {client.__name__}."
             )
 
 
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    # `JSON` is an alias in words: its parts are looked up where it is used, so they are named here.
+    return typing.get_type_hints(function, localns={"Mapping": Mapping, "Sequence": Sequence})

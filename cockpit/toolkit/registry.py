@@ -59,7 +59,9 @@ class Registry:
         """The kind of that name. Raises CockpitError."""
         if name not in self.kinds:
             why = f" ({self.broken[name]})" if name in self.broken else ""
-            raise CockpitError(f"There is no kind of service '{name}'{why}.", f"Known kinds: {', '.join(sorted(self.kinds))}.")
+            raise CockpitError(
+                f"There is no kind of service '{name}'{why}.", f"Known kinds: {', '.join(sorted(self.kinds))}."
+            )
         return self.kinds[name]
 
     def tool(self, name: str) -> Tool:

@@ -6,8 +6,10 @@ import asyncio
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from cockpit.engine import Engine
 from cockpit.lab.demo import demo
@@ -19,6 +21,7 @@ from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 from tests.benchmarks.report import line, percentile
 
+Found = TypeVar("Found")
 INTERVAL = 2.0
 """The lab's probe interval in seconds."""
 
@@ -65,7 +68,11 @@ async def _one(engine: Engine, faults: Faults, fault: Fault) -> tuple[float, flo
         done = await _until(lambda: _finished(engine, proposal.id))
         if done is None:
             return _missed(fault, "not verified")
-        line(fault.name, f"{incident.opened_at - injected:.1f} {proposal.created_at - incident.opened_at:.1f} {done - approved:.1f} s", "3, 2, 5 s")
+        line(
+            fault.name,
+            f"{incident.opened_at - injected:.1f} {proposal.created_at - incident.opened_at:.1f} {done - approved:.1f} s",
+            "3, 2, 5 s",
+        )
         return incident.opened_at - injected, proposal.created_at - incident.opened_at, done - approved
     finally:
         await faults.clear(fault.name)
@@ -87,7 +94,7 @@ def _missed(fault: Fault, why: str) -> None:
     line(fault.name, why, "3, 2, 5 s")
 
 
-async def _until(what, within: float = 30.0):  # type: ignore[no-untyped-def]  # returns whatever `what` finds
+async def _until(what: Callable[[], Found | None], within: float = 30.0) -> Found | None:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if (found := what()) is not None:

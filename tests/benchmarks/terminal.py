@@ -24,7 +24,9 @@ class Terminal:
         env: variables added to the environment.
     """
 
-    def __init__(self, argv: Sequence[str], size: tuple[int, int] = (120, 40), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, argv: Sequence[str], size: tuple[int, int] = (120, 40), env: Mapping[str, str] | None = None
+    ) -> None:
         self.argv = list(argv)
         self.size = size
         self.env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **(env or {})}
@@ -39,7 +41,9 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.kill(self.pid, signal.SIGTERM)
         give_up = time.perf_counter() + 10
         while os.waitpid(self.pid, os.WNOHANG) == (0, 0):

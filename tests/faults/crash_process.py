@@ -65,7 +65,13 @@ async def live(data: Path, folder: Path, tool: str, *, naive: bool = False) -> N
     else:
         await recover(executor)
     if not store.reader.proposals():
-        arguments = {"key": "a"} if tool == "do_world_deed" else {"to": "new"} if tool == "set_two_values" else {"key": "a", "to": "new"}
+        arguments = (
+            {"key": "a"}
+            if tool == "do_world_deed"
+            else {"to": "new"}
+            if tool == "set_two_values"
+            else {"key": "a", "to": "new"}
+        )
         await healer.request(Call(tool, "world/one", arguments), by="tester", reason="")
     proposal = store.reader.proposals()[0]
     if proposal.state is ProposalState.PENDING:
@@ -79,9 +85,7 @@ async def live(data: Path, folder: Path, tool: str, *, naive: bool = False) -> N
 async def run_again(executor: Executor) -> None:
     """The broken twin of recovery: what was being applied is simply applied again."""
     for applied in executor.store.unsettled():
-        await executor._apply(applied)
-    for proposal in executor.store.reader.proposals(state=ProposalState.EXECUTING):
-        executor.store.settle(proposal.id, ProposalState.DONE, "run again")
+        await executor._write(applied.change)
 
 
 def main() -> None:
@@ -89,7 +93,8 @@ def main() -> None:
     steps = Steps(die_at)
     for name in JOURNAL:
         steps.around(Store, name)
-    steps.around(world.WorldWriter, "effect")
+    for name in ("set", "deed"):
+        steps.around(world.WorldWriter, name)
     asyncio.run(live(data, folder, tool, naive="naive" in sys.argv[5:]))
     print(steps.count)
 

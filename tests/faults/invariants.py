@@ -35,9 +35,9 @@ def check_invariants(store: Store, folder: Path, data: Path) -> None:
                 back = effect_of(applied.change.item, str(applied.change.key), applied.change.before)
                 explained[back] = explained.get(back, 0) + 1
         if proposal.state is ProposalState.PENDING:
-            assert any(e.kind == "proposal" and e.data.get("proposal") == proposal.id for e in reader.events(limit=10_000)), (
-                "I7: a pending proposal was never told"
-            )
+            assert any(
+                e.kind == "proposal" and e.data.get("proposal") == proposal.id for e in reader.events(limit=10_000)
+            ), "I7: a pending proposal was never told"
     for line in set(effects):
         assert effects.count(line) <= explained.get(line, 0), f"I2/I3: {line} happened more often than the log says"
     problems = verify(data / "cockpit.db", data / "audit.key", [data / "audit.head"])

@@ -61,7 +61,9 @@ Mutation = Callable[[Scene], None]
 
 
 def in_the_world() -> Iterator[tuple[str, Call, Mutation]]:
-    for number, text in enumerate(["", " old", "old ", "OLD", "old\n", "new ", "оld", "0", "null", "None", *hostile()[:30]]):
+    for number, text in enumerate(
+        ["", " old", "old ", "OLD", "old\n", "new ", "оld", "0", "null", "None", *hostile()[:30]]
+    ):
         yield f"value becomes {number}", VALUE, lambda s, t=text: put(s.folder / "value-a", t)
     for key in ("a", "b"):
         yield f"value {key} of two changes", TWO, lambda s, k=key: put(s.folder / f"value-{k}", "other")
@@ -106,7 +108,7 @@ def in_the_plan() -> Iterator[tuple[str, Call, Mutation]]:
     for call in (VALUE, DEED, TWO):
         for name, values in fields.items():
             for number, value in enumerate(values):
-                if (call, name, value) in [(DEED, "item", "deed")]:
+                if (call, name, value) in [(DEED, "item", "deed"), (DEED, "undo", "")]:
                     continue
                 yield f"{call.tool} {name} {number}", call, lambda s, n=name, v=value: s.edit_plan(change_field(n, v))
         yield f"{call.tool} change added", call, lambda s: s.edit_plan(lambda p: p["changes"].append(p["changes"][0]))
@@ -153,7 +155,9 @@ def test_without_a_mutation_the_same_scenes_do_run(tmp_path: Path) -> None:
         scene.store.close()
 
 
-def test_the_twin_that_does_not_look_again_lets_mutations_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_twin_that_does_not_look_again_lets_mutations_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def admit_all(executor: Executor, proposal: Proposal) -> None:
         return None
 

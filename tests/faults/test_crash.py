@@ -82,8 +82,12 @@ def restart(data: Path, folder: Path, tool: str) -> None:
 def settled(store: Store) -> bool:
     """Nothing is left half-way, and no proposal is open."""
     states = {proposal.state for proposal in store.reader.proposals()}
-    return not store.unsettled() and states <= {ProposalState.DONE, ProposalState.FAILED} and all(
-        applied.state in (ChangeState.DONE, ChangeState.FAILED, ChangeState.SKIPPED)
-        for proposal in store.reader.proposals()
-        for applied in store.reader.applied(proposal.id)
+    return (
+        not store.unsettled()
+        and states <= {ProposalState.DONE, ProposalState.FAILED}
+        and all(
+            applied.state in (ChangeState.DONE, ChangeState.FAILED, ChangeState.SKIPPED)
+            for proposal in store.reader.proposals()
+            for applied in store.reader.applied(proposal.id)
+        )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -55,11 +56,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from("ab"), to=st.sampled_from(["x", "y"]), deed=st.booleans())
     def propose(self, key: str, to: str, deed: bool) -> None:
-        call = Call("do_world_deed", "world/one", {"key": key}) if deed else Call("set_world_value", "world/one", {"key": key, "to": to})
-        try:
+        call = (
+            Call("do_world_deed", "world/one", {"key": key})
+            if deed
+            else Call("set_world_value", "world/one", {"key": key, "to": to})
+        )
+        with contextlib.suppress(CockpitError):
             asyncio.run(self.healer.request(call, by="tester", reason=""))
-        except CockpitError:
-            pass
 
     @rule(pick=st.integers(0, 9), approve=st.booleans(), right=st.booleans())
     def decide(self, pick: int, approve: bool, right: bool) -> None:
@@ -80,7 +83,11 @@ class Machine(RuleBasedStateMachine):
         if proposals:
             asyncio.run(self.executor.execute(proposals[pick % len(proposals)].id))
 
-    @rule(pick=st.integers(0, 9), step=st.sampled_from(["claim", "applying", "verifying", "finish", "settle"]), after=st.booleans())
+    @rule(
+        pick=st.integers(0, 9),
+        step=st.sampled_from(["claim", "applying", "verifying", "finish", "settle"]),
+        after=st.booleans(),
+    )
     def crash_while_executing(self, pick: int, step: str, after: bool) -> None:
         approved = self.store.reader.proposals(state=ProposalState.APPROVED)
         if not approved:
@@ -93,10 +100,8 @@ class Machine(RuleBasedStateMachine):
             raise Died
 
         setattr(self.store, step, die)
-        try:
+        with contextlib.suppress(Died):
             asyncio.run(self.executor.execute(approved[pick % len(approved)].id))
-        except Died:
-            pass
         self.store.close()
         self.start()
         asyncio.run(recover(self.executor))

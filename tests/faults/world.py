@@ -46,6 +46,9 @@ class WorldWriter(WorldReader):
             log.flush()
             os.fsync(log.fileno())
 
+    def deed(self, key: str) -> None:
+        self.effect(f"deed {key}")
+
     def set(self, key: str, value: str | None) -> None:
         file = self.folder / f"value-{key}"
         if value is None:
@@ -62,7 +65,9 @@ world = Kind("world", "A folder", WorldReader, WorldWriter, (Option("folder", st
 async def probe(reader: WorldReader) -> Health:
     """Whether the folder holds a file named trouble."""
     trouble = (reader.folder / "trouble").exists()
-    return Health(Level.DEGRADED if trouble else Level.UP, "trouble" if trouble else "well", {"trouble": float(trouble)})
+    return Health(
+        Level.DEGRADED if trouble else Level.UP, "trouble" if trouble else "well", {"trouble": float(trouble)}
+    )
 
 
 @world.diagnostic()
@@ -85,7 +90,7 @@ async def _read_identity(reader: WorldReader, key: JSON) -> JSON:
 
 
 async def _do(writer: WorldWriter, change: Change) -> None:
-    writer.effect(f"deed {change.key}")
+    writer.deed(str(change.key))
     (writer.folder / "trouble").unlink(missing_ok=True)
 
 
@@ -97,7 +102,9 @@ def _set_steps(key: JSON, before: JSON, after: JSON) -> list[str]:
     return [f"set {key} {after}"]
 
 
-value = world.resource("value", read=_read_value, write=_write_value, steps=_set_steps, verification="It reads as set.", patience=0.3)
+value = world.resource(
+    "value", read=_read_value, write=_write_value, steps=_set_steps, verification="It reads as set.", patience=0.3
+)
 deed = world.action(
     "deed",
     read=_read_identity,

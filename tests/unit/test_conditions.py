@@ -10,7 +10,13 @@ ONE = Service("world/one")
 
 
 def condition(**fields: object) -> Condition:
-    known = {"id": "full", "kind": "world", "when": "samples.used > 0.9", "summary": "${samples.used}", "severity": Severity.WARNING}
+    known = {
+        "id": "full",
+        "kind": "world",
+        "when": "samples.used > 0.9",
+        "summary": "${samples.used}",
+        "severity": Severity.WARNING,
+    }
     return Condition(**{**known, **fields})  # type: ignore[arg-type]
 
 

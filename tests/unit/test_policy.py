@@ -64,7 +64,10 @@ def test_a_plan_may_ask_for_more_than_its_tool() -> None:
 
 
 def test_quiet_hours_and_dry_run_wait_for_a_person() -> None:
-    assert judge(PolicySettings(quiet_hours=("11:00", "13:00")), SOFT, ONE, NOTHING, Record(), NOON).approval is Approval.HARD
+    assert (
+        judge(PolicySettings(quiet_hours=("11:00", "13:00")), SOFT, ONE, NOTHING, Record(), NOON).approval
+        is Approval.HARD
+    )
     assert ruling(dry_run=True) is Approval.HARD
 
 
@@ -87,7 +90,9 @@ def test_quiet_hours_may_span_midnight(hours: tuple[str, str] | None, at: str, e
 def test_obstacles_stand_whoever_approved() -> None:
     assert "frozen" in str(obstacle(PolicySettings(), SOFT, Record(frozen_by="me"), undo=False))
     assert "dry run" in str(obstacle(PolicySettings(dry_run=True), SOFT, Record(), undo=False))
-    assert "forbidden" in str(obstacle(PolicySettings(levels={SOFT.name: Approval.FORBIDDEN}), SOFT, Record(), undo=False))
+    assert "forbidden" in str(
+        obstacle(PolicySettings(levels={SOFT.name: Approval.FORBIDDEN}), SOFT, Record(), undo=False)
+    )
     assert "limit" in str(obstacle(PolicySettings(changes_per_hour=3), SOFT, Record(changes_last_hour=3), undo=False))
     assert obstacle(PolicySettings(), SOFT, Record(), undo=False) is None
 

@@ -62,7 +62,11 @@ def test_a_broken_entry_is_named_with_its_line_and_the_others_still_load(
     wrong: str, right: str, line: int, reason: str, tmp_path: Path
 ) -> None:
     assert right in GOOD
-    found = library(tmp_path, GOOD.replace(right, wrong, 1), GOOD.replace("mendable", "second").replace("trouble\n", "trouble2\n", 1))
+    found = library(
+        tmp_path,
+        GOOD.replace(right, wrong, 1),
+        GOOD.replace("mendable", "second").replace("trouble\n", "trouble2\n", 1),
+    )
     assert len(found.broken) == 1
     assert found.broken[0].line == line
     assert reason in found.broken[0].reason

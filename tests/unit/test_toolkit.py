@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.model import Approval, Call, CockpitError, Finding, Health, Level, Plan, Refused, Service, Unexpected, Unreachable
+from cockpit.model import (
+    Approval,
+    Call,
+    CockpitError,
+    Finding,
+    Health,
+    Level,
+    Plan,
+    Refused,
+    Service,
+    Unexpected,
+    Unreachable,
+)
 from cockpit.toolkit import Client, Kind, RegistrationError, Registry, inspect, plan, probe, undo_plan
 from cockpit.toolkit.schema import checked, schema
 from tests.faults import world
@@ -100,14 +112,20 @@ def test_a_remediation_must_name_what_it_changes() -> None:
 
 def test_arguments_are_described_by_type_and_docstring() -> None:
     found = schema(world.registry().tool("set_world_value"))
-    assert found["properties"]["key"] == {"description": "which.", "maxLength": 1000, "title": "Key", "type": "string"} or (
-        found["properties"]["key"]["description"] == "which."
-    )
+    assert found["properties"]["key"] == {
+        "description": "which.",
+        "maxLength": 1000,
+        "title": "Key",
+        "type": "string",
+    } or (found["properties"]["key"]["description"] == "which.")
     assert found["required"] == ["key", "to"]
     assert found["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("arguments", [{}, {"key": "a"}, {"key": 7, "to": "x"}, {"key": "a", "to": "x", "extra": 1}, {"key": "a" * 2000, "to": ""}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"key": "a"}, {"key": 7, "to": "x"}, {"key": "a", "to": "x", "extra": 1}, {"key": "a" * 2000, "to": ""}],
+)
 def test_wrong_arguments_are_named(arguments: dict[str, object]) -> None:
     with pytest.raises(CockpitError, match="set_world_value"):
         checked(world.registry().tool("set_world_value"), arguments)  # type: ignore[arg-type]
@@ -141,9 +159,7 @@ class Raising(Client):
         raise ValueError("surprise")
 
 
-@pytest.mark.parametrize(
-    ("client", "level"), [(Hanging, Level.DOWN), (Raising, Level.UNKNOWN)]
-)
+@pytest.mark.parametrize(("client", "level"), [(Hanging, Level.DOWN), (Raising, Level.UNKNOWN)])
 def test_a_probe_never_raises_and_never_hangs(client: type[Client], level: Level) -> None:
     odd = Kind("odd", "Odd", client, Writer)
 
@@ -174,7 +190,9 @@ def test_a_plan_may_touch_only_what_the_tool_names(tmp_path: Path) -> None:
     tool = registry.tools["set_world_value"]
     registry.tools["set_world_value"] = replace(tool, uses=("deed",))
     with pytest.raises(Refused, match="may not touch"):
-        asyncio.run(plan(registry, world.service(tmp_path), Call("set_world_value", "world/one", {"key": "a", "to": "x"})))
+        asyncio.run(
+            plan(registry, world.service(tmp_path), Call("set_world_value", "world/one", {"key": "a", "to": "x"}))
+        )
 
 
 def test_undo_is_the_reverse_in_reverse_order(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def _largest(found: list[Row], name: str) -> dict[str, Any]:
     """Which database and application hold most of these sessions."""
     if not found:
         return {f"{name}_database": "", f"{name}_application": "", f"{name}_user": ""}
-    database, application, user = Counter((row["database"], row["application"], row["user"]) for row in found).most_common(1)[0][0]
+    database, application, user = Counter(
+        (row["database"], row["application"], row["user"]) for row in found
+    ).most_common(1)[0][0]
     return {f"{name}_database": database, f"{name}_application": application, f"{name}_user": user}
 
 
@@ -178,7 +180,9 @@ async def analyze_slow_queries(reader: PostgresReader, min_duration_ms: float = 
     }
     if not running and not statements:
         return Finding(f"No query takes {min_duration_ms:g} ms or more.", data, RunStatus.NOTHING)
-    longest = f"the longest for {suspects[0]['query_seconds']:.0f} s" if suspects else f"{len(heavy)} of them heavy work"
+    longest = (
+        f"the longest for {suspects[0]['query_seconds']:.0f} s" if suspects else f"{len(heavy)} of them heavy work"
+    )
     return Finding(f"{len(running)} queries run for {min_duration_ms:g} ms or more, {longest}.", data)
 
 

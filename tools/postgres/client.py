@@ -10,9 +10,10 @@ from cockpit.toolkit import Client
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, Error
-    from psycopg.abc import Query
+    from psycopg.sql import SQL, Composed
 
 Row: TypeAlias = dict[str, Any]  # a driver's row: its columns' types are the query's business
+Query: TypeAlias = "str | SQL | Composed"
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
 MONITOR = "pg_monitor"
@@ -130,7 +131,9 @@ class PostgresReader(PostgresClient):
         except psycopg.Error as error:
             raise in_our_words(error, self.service.name) from error
         except UnicodeError as error:
-            raise Unexpected(f"{self.service.name} holds or was sent text that is not UTF-8.", "Ask it by hand.") from error
+            raise Unexpected(
+                f"{self.service.name} holds or was sent text that is not UTF-8.", "Ask it by hand."
+            ) from error
 
     async def _connect(self, database: str) -> AsyncConnection[Row]:
         connection = await super()._connect(database)
@@ -187,15 +190,21 @@ def in_our_words(error: Error, name: str) -> ServiceError:
         case None:
             return _before_login(said, name)
         case "57014":
-            return Unreachable(f"{name} did not answer a query in time.", "See what it is busy with: check_database_locks.")
+            return Unreachable(
+                f"{name} did not answer a query in time.", "See what it is busy with: check_database_locks."
+            )
         case "57P01" | "57P02" | "08006":
             return Unreachable(f"{name} closed the connection: {said}.", "Try again in a moment.")
         case "55P03":
-            return Unexpected(f"{name}: somebody else holds a lock that is in the way.", "See who: check_database_locks.")
+            return Unexpected(
+                f"{name}: somebody else holds a lock that is in the way.", "See who: check_database_locks."
+            )
         case "42501" | "25006":
             return Denied(f"{name} refused: {said}.", "Grant the role pg_monitor, or name another user in the config.")
         case _:
-            return Unexpected(f"{name} answered: {said} ({error.sqlstate}).", "Check the arguments and the server's version.")
+            return Unexpected(
+                f"{name} answered: {said} ({error.sqlstate}).", "Check the arguments and the server's version."
+            )
 
 
 def _before_login(said: str, name: str) -> ServiceError:
@@ -204,10 +213,11 @@ def _before_login(said: str, name: str) -> ServiceError:
     if any(mark in said for mark in STARTING):
         return StartingUp(f"{name} is starting up, recovering or shutting down.", "Wait, and follow its log.")
     if 'database "' in said and "does not exist" in said:
-        return Unexpected(f"{name}: {said.partition('FATAL: ')[2].strip() or said}.", "Correct 'database' in the config.")
+        return Unexpected(
+            f"{name}: {said.partition('FATAL: ')[2].strip() or said}.", "Correct 'database' in the config."
+        )
     if "FATAL" in said and any(mark in said for mark in REFUSED_LOGIN):
         return Denied(f"{name} refused the login: {said.partition('FATAL: ')[2].strip()}.", "Check user and password.")
     if "Connection refused" in said:
         return Unreachable(f"Nothing listens at the address of {name}.", "Check that it is running.")
     return Unreachable(f"{name} cannot be reached: {said[:300]}.", "Check host, port and network.")
-

@@ -37,15 +37,21 @@ select (select sum(size) from pg_ls_waldir())::float8 as wal_bytes,
        coalesce(extract(epoch from now() - last_archived_time), -1)::float8 as archived_seconds_ago
 from pg_stat_archiver
 """
-CHECKPOINTS_17 = "select num_timed::float8 as timed_checkpoints, num_requested::float8 as requested_checkpoints from pg_stat_checkpointer"
-CHECKPOINTS = "select checkpoints_timed::float8 as timed_checkpoints, checkpoints_req::float8 as requested_checkpoints from pg_stat_bgwriter"
+CHECKPOINTS_17 = """
+select num_timed::float8 as timed_checkpoints, num_requested::float8 as requested_checkpoints from pg_stat_checkpointer
+"""
+CHECKPOINTS = """
+select checkpoints_timed::float8 as timed_checkpoints, checkpoints_req::float8 as requested_checkpoints
+from pg_stat_bgwriter
+"""
 AGES = """
 select datname::text as database, age(datfrozenxid)::float8 as age, (age(datfrozenxid) / 2147483647.0)::float8 as ratio
 from pg_database order by 2 desc limit 20
 """
 FREEZING = """
 select current_setting('autovacuum_freeze_max_age')::float8 as freeze_max_age,
-       (select count(*) from pg_stat_activity where query ilike %s and backend_type = 'autovacuum worker')::float8 as freezing,
+       (select count(*) from pg_stat_activity
+         where query ilike %s and backend_type = 'autovacuum worker')::float8 as freezing,
        (select count(*) from pg_prepared_xacts)::float8 as prepared_transactions
 """
 
@@ -86,7 +92,9 @@ async def check_wal_and_checkpoints(reader: PostgresReader) -> Finding:
     version = await reader.row("select current_setting('server_version_num')::int as number")
     checkpoints = await reader.row(CHECKPOINTS_17 if version["number"] >= 170000 else CHECKPOINTS)
     data = {**figures, **checkpoints, "over_limit": figures["wal_bytes"] > figures["max_wal_bytes"]}
-    archive = "archiving fails" if figures["failing"] else "archiving works" if figures["archiving"] else "archiving is off"
+    archive = (
+        "archiving fails" if figures["failing"] else "archiving works" if figures["archiving"] else "archiving is off"
+    )
     return Finding(f"The WAL takes {figures['wal_bytes'] / 1048576:.0f} MiB; {archive}.", data)
 
 
@@ -98,6 +106,11 @@ async def check_transaction_wraparound(reader: PostgresReader) -> Finding:
     """
     databases, figures = await reader.rows(AGES), await reader.row(FREEZING, ["%(to prevent wraparound)%"])
     worst = databases[0]
-    data = {"databases": databases, "worst_database": worst["database"], "worst_age": worst["age"], "worst_ratio": worst["ratio"]}
+    data = {
+        "databases": databases,
+        "worst_database": worst["database"],
+        "worst_age": worst["age"],
+        "worst_ratio": worst["ratio"],
+    }
     summary = f"{worst['database']} has used {100 * worst['ratio']:.1f} % of its transaction ids."
     return Finding(summary, data | figures)

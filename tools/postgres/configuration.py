@@ -11,7 +11,7 @@ from tools.postgres.quantities import in_base_unit
 from tools.postgres.sessions import ROWS
 
 ALTERED = """
-select name, setting as value, coalesce(unit, '') as unit, boot_val as default, source, pending_restart
+select name, setting as value, coalesce(unit, '') as unit, coalesce(boot_val, '') as default, source, pending_restart
 from pg_settings
 where (source not in ('default', 'client', 'override', 'session') or pending_restart)
 order by pending_restart desc, name limit 60

@@ -32,7 +32,7 @@ async def explain_query(reader: PostgresReader, query: str, database: str = "") 
     plan = next(iter(found.values()))
     top = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
     nodes = _nodes(top)
-    data = {
+    data: dict[str, Any] = {
         "expected_rows": float(top["Plan Rows"]),
         "cost": float(top["Total Cost"]),
         "nodes": nodes[:ROWS],

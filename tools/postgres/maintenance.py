@@ -52,7 +52,8 @@ async def require_room(reader: PostgresReader, needed: float) -> str:
     free = await free_bytes(reader)
     if free is not None and free < needed * SPARE:
         raise Refused(
-            f"A copy needs {needed * SPARE / 1048576:.0f} MiB, and {free / 1048576:.0f} MiB are free.", "Make room on the disk first."
+            f"A copy needs {needed * SPARE / 1048576:.0f} MiB, and {free / 1048576:.0f} MiB are free.",
+            "Make room on the disk first.",
         )
     known = "free space is unknown" if free is None else f"{free / 1048576:.0f} MiB are free"
     return f"It needs {needed * SPARE / 1048576:.0f} MiB for a copy; {known}."
@@ -162,7 +163,12 @@ async def vacuum_postgres_table(reader: PostgresReader, database: str, table: st
     why = f"{state['dead_rows']:.0f} dead rows lie beside {state['live_rows']:.0f} live ones."
     if not full:
         change = vacuumed_table.change(
-            reader.service.name, found.key, {"oid": state["oid"]}, {"oid": state["oid"], "vacuumed": True}, why=why, observed=observed
+            reader.service.name,
+            found.key,
+            {"oid": state["oid"]},
+            {"oid": state["oid"], "vacuumed": True},
+            why=why,
+            observed=observed,
         )
         return plan_of(f"Vacuum {found.text}.", change, risk="Reads the table once; nobody is locked out.")
     room = await require_room(reader, state["bytes"])
@@ -203,19 +209,25 @@ async def analyze_table(reader: PostgresReader, database: str, table: str) -> Pl
         why=f"{state['changed_rows']:.0f} rows changed since it was last analyzed.",
         observed={name: state[name] for name in ("changed_rows", "live_rows", "analyzed_at")},
     )
-    return plan_of(f"Analyze {found.text}.", change, risk="Reads a sample of the table; plans of its queries may change.")
+    return plan_of(
+        f"Analyze {found.text}.", change, risk="Reads a sample of the table; plans of its queries may change."
+    )
 
 
 async def _read_autovacuum(reader: PostgresReader, key: JSON) -> JSON:
     state = await table_state(reader, key)
     option = "autovacuum_enabled="
     given = [text for text in state.get("options") or () if text.startswith(option)]
-    return {"oid": state["oid"], "autovacuum_enabled": given[0].removeprefix(option) if given else ""} if state else None
+    return (
+        {"oid": state["oid"], "autovacuum_enabled": given[0].removeprefix(option) if given else ""} if state else None
+    )
 
 
 def _autovacuum_statement(key: Any, after: Any) -> str:
     value = after["autovacuum_enabled"]
-    change = "reset (autovacuum_enabled)" if not value else f"set (autovacuum_enabled = {'off' if _is_off(value) else 'on'})"
+    change = (
+        "reset (autovacuum_enabled)" if not value else f"set (autovacuum_enabled = {'off' if _is_off(value) else 'on'})"
+    )
     return f"alter table {_name(key)} {change}"
 
 
@@ -258,4 +270,6 @@ async def enable_table_autovacuum(reader: PostgresReader, database: str, table: 
     change = autovacuum_option.change(
         reader.service.name, found.key, before, after, why="Without it, dead rows pile up until somebody vacuums."
     )
-    return plan_of(f"Let autovacuum tend {found.text} again.", change, risk="Autovacuum will read the table now and then.")
+    return plan_of(
+        f"Let autovacuum tend {found.text} again.", change, risk="Autovacuum will read the table now and then."
+    )

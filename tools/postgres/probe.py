@@ -26,7 +26,8 @@ select current_setting('max_connections')::int - current_setting('superuser_rese
            and backend_start > pg_postmaster_start_time() + interval '1 s')::float8 as crash_recovery_age_seconds,
        (select count(*) from pg_stat_replication)::float8 as replicas,
        (select coalesce(max(case when pg_is_in_recovery() then 0
-               else pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) end), 0) from pg_stat_replication)::float8 as replication_lag_bytes,
+               else pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) end), 0)
+          from pg_stat_replication)::float8 as replication_lag_bytes,
        (select coalesce(max(case when pg_is_in_recovery() then 0
                else pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) end), 0)
           from pg_replication_slots where not active)::float8 as inactive_slot_bytes
@@ -38,7 +39,8 @@ select count(*) filter (where {BLOATED})::float8 as bloated_tables,
        count(*) filter (where {STALE})::float8 as stale_statistics_tables,
        coalesce(max(n_dead_tup), 0)::float8 as largest_dead_rows,
        (select count(*) from pg_index i where not i.indisvalid
-           and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid))::float8 as invalid_indexes
+           and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)
+       )::float8 as invalid_indexes
 from pg_stat_user_tables
 """  # noqa: S608 - both parts are constants of this module
 SETTINGS = """
@@ -66,7 +68,7 @@ select (select count(*) from pg_file_settings where error is not null)
     stale_statistics_tables="Tables of which more than half was changed since the last ANALYZE.",
     invalid_indexes="Indexes that are not valid and not being built.",
     uptime_seconds="Time since the server was started, seconds.",
-    crash_recovery_age_seconds="Time since the server recovered from a crash of one of its processes, seconds; absent without one.",
+    crash_recovery_age_seconds="Time since it recovered from the crash of a process, seconds; absent without one.",
     database_bytes="Size of the configured database, bytes.",
     wraparound_ratio="Age of the oldest unfrozen transaction as a share of the 2^31 at which writes stop.",
     checksum_failures="Damaged pages met since the statistics were reset.",
@@ -111,19 +113,25 @@ async def _server(reader: PostgresReader) -> dict[str, float]:
 
 async def _sessions(reader: PostgresReader, limit: float) -> dict[str, float]:
     found = await clients(reader)
-    running = [row for row in found if row["state"] == "active" and row["wait_type"] != "Lock" and row["wait"] != "SyncRep"]
+    running = [
+        row for row in found if row["state"] == "active" and row["wait_type"] != "Lock" and row["wait"] != "SyncRep"
+    ]
     waits = [row["lock_wait_seconds"] for row in found if row["wait_type"] == "Lock"]
     idle, left_open = reader.number("idle_session_seconds", 600), reader.number("idle_transaction_seconds", 30)
     long, patience = reader.number("long_query_seconds", 300), reader.number("lock_wait_seconds", 10)
     counts = {
         "connections": len(found) + 1,
         "connection_ratio": (len(found) + 1) / max(limit, 1),
-        "idle_in_transaction": sum(idle_in_transaction(row) and row["transaction_seconds"] >= left_open for row in found),
+        "idle_in_transaction": sum(
+            idle_in_transaction(row) and row["transaction_seconds"] >= left_open for row in found
+        ),
         "idle_sessions": sum(row["state"] == "idle" and row["state_seconds"] >= idle for row in found),
         "oldest_transaction_seconds": max((row["transaction_seconds"] for row in found), default=0),
         "lock_waiters": sum(wait >= patience for wait in waits),
         "longest_lock_wait_seconds": max(waits, default=0),
-        "long_queries": sum(row["query_seconds"] >= long and not row["progress"] and not row["dump"] for row in running),
+        "long_queries": sum(
+            row["query_seconds"] >= long and not row["progress"] and not row["dump"] for row in running
+        ),
         "longest_query_seconds": max((row["query_seconds"] for row in running), default=0),
         "sync_waiters": sum(row["wait"] == "SyncRep" for row in found),
         "old_snapshots": len(await holders(reader, reader.database)),

@@ -62,7 +62,7 @@ async def check_postgres_health(reader: PostgresReader) -> Finding:
         data["too_many_connections"] = isinstance(error, TooManyConnections)
         data["refused"] = error.what.startswith("Nothing listens")
         return Finding(error.what, data)
-    data |= figures | {"reachable": True, "crash_recovered": figures["crash_recovery_age_seconds"] >= 0}
+    data |= {**figures, "reachable": True, "crash_recovered": figures["crash_recovery_age_seconds"] >= 0}
     return Finding(f"PostgreSQL {figures['version']} has been running for {figures['uptime_seconds']:.0f} s.", data)
 
 
@@ -87,12 +87,14 @@ async def check_postgres_log(reader: PostgresReader) -> Finding:
     try:
         lines = await asyncio.to_thread(_tail, Path(path))
     except OSError as error:
-        raise Denied(f"The log of {reader.service.name} cannot be read: {error.strerror}.", "Check 'log_file'.") from error
+        raise Denied(
+            f"The log of {reader.service.name} cannot be read: {error.strerror}.", "Check 'log_file'."
+        ) from error
     said = [match for match in map(LINE.match, lines) if match]
     recent = _since_ready([match[2] for match in said])
     seen = {name: any(mark.search(text) for text in recent) for name, mark in MARKS.items()}
     last = next((match[0] for match in reversed(said) if match[1] in ("PANIC", "FATAL")), "")
-    data = {"available": True, **seen, "last_fatal": last[:300]}
+    data: dict[str, Any] = {"available": True, **seen, "last_fatal": last[:300]}
     names = ", ".join(name.replace("_", " ") for name, found in seen.items() if found)
     return Finding(f"The log speaks of: {names or 'nothing unusual'}.", data)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cockpit.model import JSON
 from tools.postgres.client import PostgresReader, Row
-
-if TYPE_CHECKING:
-    from psycopg.abc import Query
 
 ROWS = 20
 """So many rows a diagnostic returns at most of one list."""
@@ -52,7 +49,7 @@ IDLE_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
 SHOWN = ("pid", "user", "database", "application", "state", "transaction_seconds", "query_seconds", "progress", "query")
 
 
-async def sessions(reader: PostgresReader, where: Query = "", parameters: Sequence[object] = ()) -> list[Row]:
+async def sessions(reader: PostgresReader, where: str = "", parameters: Sequence[object] = ()) -> list[Row]:
     """Every session but our own, the oldest transaction first, as `pg_stat_activity` shows it.
 
     Args:

@@ -29,12 +29,14 @@ TABLES = f"""
 with widths as (
     select schemaname, tablename, sum(avg_width * (1 - null_frac)) + 32 as width from pg_stats group by 1, 2
 ), tables as (
-    select s.schemaname::text as schema, s.relname::text as "table", s.schemaname::text || '.' || s.relname::text as name,
+    select s.schemaname::text as schema, s.relname::text as "table",
+           s.schemaname::text || '.' || s.relname::text as name,
            s.n_live_tup::float8 as live_rows, s.n_dead_tup::float8 as dead_rows,
            s.n_dead_tup::float8 / greatest(s.n_live_tup + s.n_dead_tup, 1) as dead_ratio,
            {SIZE} as bytes,
-           greatest(c.relpages::float8 * 8192 - greatest(c.reltuples, 0) * w.width * 1.2, 0)::float8 as empty_bytes,
-           coalesce('autovacuum_enabled=off' = any(c.reloptions) or 'autovacuum_enabled=false' = any(c.reloptions), false)
+           greatest(c.relpages::float8 * 8192 - greatest(c.reltuples, 0) * coalesce(w.width, 8192) * 1.2, 0)::float8
+               as empty_bytes,
+           coalesce(c.reloptions && array['autovacuum_enabled=off', 'autovacuum_enabled=false'], false)
                as autovacuum_off,
            {SINCE.format("vacuum")} as vacuumed_seconds_ago,
            {SINCE.format("analyze")} as analyzed_seconds_ago,
@@ -44,17 +46,22 @@ with widths as (
     left join widths w on w.schemaname = s.schemaname and w.tablename = s.relname
 )
 """  # noqa: S608 - all parts are constants of this module and of the probe
-BLOAT = TABLES + """
-select *, (dead_ratio * bytes + coalesce(empty_bytes, 0))::float8 as bloat_bytes from tables
-where dead_ratio * bytes + coalesce(empty_bytes, 0) >= %s order by dead_rows desc, bytes desc limit 20
-"""
-LARGEST = TABLES + 'select schema, "table", name, live_rows, dead_rows, bytes from tables order by bytes desc limit 10'
-STALENESS = TABLES + "select * from tables where stale order by changed_rows desc limit 20"
+BLOAT = f"""{TABLES}
+select *, greatest(dead_ratio * bytes, empty_bytes) as bloat_bytes from tables
+where greatest(dead_ratio * bytes, empty_bytes) >= %s order by dead_rows desc, bytes desc limit 20
+"""  # noqa: S608 - a constant of this module
+LARGEST = f"""{TABLES}
+select schema, "table", name, live_rows, dead_rows, bytes from tables order by bytes desc limit 10
+"""  # noqa: S608 - a constant of this module
+STALENESS = f"""{TABLES}
+select * from tables where stale order by changed_rows desc limit 20
+"""  # noqa: S608 - a constant of this module
 RUNNING = """
 select p.pid, p.datname::text as database, coalesce(c.relname::text, p.relid::text) as "table", p.phase,
        p.heap_blks_total::float8 as blocks, p.heap_blks_scanned::float8 as scanned,
        coalesce(a.query ilike '%(to prevent wraparound)%', false) as against_wraparound
-from pg_stat_progress_vacuum p left join pg_class c on c.oid = p.relid left join pg_stat_activity a on a.pid = p.pid limit 20
+from pg_stat_progress_vacuum p left join pg_class c on c.oid = p.relid
+left join pg_stat_activity a on a.pid = p.pid limit 20
 """
 DATABASE = """
 select pg_database_size(d.oid)::float8 as bytes, s.numbackends::float8 as sessions, s.deadlocks::float8 as deadlocks,

@@ -42,15 +42,18 @@ MATCHES: dict[str, Callable[[Row], bool]] = {
 
 
 def _ids(rows: Sequence[Row]) -> list[JSON]:
-    return sorted((identity(row) for row in rows), key=lambda row: row["pid"])  # type: ignore[arg-type,return-value]  # a pid is an int
+    return [identity(row) for row in sorted(rows, key=lambda row: int(row["pid"]))]
 
 
-async def _read_sessions(reader: PostgresReader, key: JSON) -> JSON:
+async def _read_sessions(reader: PostgresReader, key: Any) -> JSON:
     """Which of the key's sessions are still there and in the state for which they were chosen."""
-    assert isinstance(key, dict)
     still = MATCHES[key["state"]]
     found = await sessions(reader, "a.pid = any(%s)", [[known["pid"] for known in key["sessions"]]])
-    return {"sessions": _ids([row for row in found if still(row) and any(same_session(row, known) for known in key["sessions"])])}
+    return {
+        "sessions": _ids(
+            [row for row in found if still(row) and any(same_session(row, known) for known in key["sessions"])]
+        )
+    }
 
 
 async def _end_sessions(writer: PostgresWriter, change: Change) -> None:
@@ -67,11 +70,11 @@ async def _sessions_ended(reader: PostgresReader, change: Change) -> bool:
 
 def _session_steps(key: JSON, before: JSON, after: JSON) -> list[str]:
     known: Any = before
-    return [
-        f"select pg_terminate_backend(pid) from pg_stat_activity where pid = {row['pid']} "
-        f"and backend_start = {literal(row['backend_start'])};"
-        for row in known["sessions"]
-    ]
+    return [f"select pg_terminate_backend(pid) {_whom(row)}" for row in known["sessions"]]
+
+
+def _whom(row: dict[str, Any]) -> str:
+    return f"from pg_stat_activity where pid = {row['pid']} and backend_start = {literal(row['backend_start'])};"
 
 
 ended_sessions = postgres.action(
@@ -102,7 +105,7 @@ async def _end_transaction(writer: PostgresWriter, change: Change) -> None:
     if known["state"] == "active":
         await writer.run(CANCEL, [known["pid"], known["backend_start"], known["query_start"]])
         deadline = time.monotonic() + GRACE_SECONDS
-        while await writer.run(STILL_OPEN, where) and time.monotonic() < deadline:
+        while await writer.run(STILL_OPEN, where) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.1)
     if await writer.run(STILL_OPEN, where):
         await writer.run(TERMINATE_TRANSACTION, where)
@@ -116,11 +119,10 @@ async def _transaction_ended(reader: PostgresReader, change: Change) -> bool:
 
 def _transaction_steps(key: JSON, before: JSON, after: JSON) -> list[str]:
     known: Any = before
-    who = f"from pg_stat_activity where pid = {known['pid']} and backend_start = {literal(known['backend_start'])};"
-    end = f"select pg_terminate_backend(pid) {who}"
+    end = f"select pg_terminate_backend(pid) {_whom(known)}"
     if known["state"] != "active":
         return [end]
-    return [f"select pg_cancel_backend(pid) {who}", f"-- if it still runs after {GRACE_SECONDS:.0f} s: {end}"]
+    return [f"select pg_cancel_backend(pid) {_whom(known)}", f"-- if it still runs after {GRACE_SECONDS:.0f} s: {end}"]
 
 
 ended_transaction = postgres.action(
@@ -154,14 +156,18 @@ async def clear_postgres_connections(reader: PostgresReader, database: str = "",
         return _end_plan(reader, chosen, "any", f"sessions of {force_user}", f"{force_user} has no session in {name}.")
     least = reader.number("idle_transaction_seconds", 30)
     chosen = [
-        row for row in found if idle_in_transaction(row) and row["transaction_seconds"] >= least and not row["superuser"]
+        row
+        for row in found
+        if idle_in_transaction(row) and row["transaction_seconds"] >= least and not row["superuser"]
     ]
     nothing = f"No session of {name} has been idle in transaction for {least:g} s."
     return _end_plan(reader, chosen, "idle in transaction", "sessions idle in transaction", nothing)
 
 
 @postgres.remediation(approval=Approval.SOFT, uses=(ended_sessions,))
-async def terminate_idle_sessions(reader: PostgresReader, database: str = "", older_than_seconds: float | None = None) -> Plan:
+async def terminate_idle_sessions(
+    reader: PostgresReader, database: str = "", older_than_seconds: float | None = None
+) -> Plan:
     """End sessions that are connected and do nothing, outside any transaction. Use it when a client leaks connections.
 
     Never replication, never sessions of superusers. Sends `pg_terminate_backend()`.
@@ -225,7 +231,9 @@ async def kill_long_running_query(reader: PostgresReader, database: str, query_p
     risk = "Its client sees the query cancelled or the connection closed; the transaction is rolled back."
     if row["superuser"]:
         risk += " The session belongs to a superuser: it may be somebody's maintenance."
-    return plan_of(f"End the transaction of pid {row['pid']}, open for {row['transaction_seconds']:.0f} s.", change, risk=risk)
+    return plan_of(
+        f"End the transaction of pid {row['pid']}, open for {row['transaction_seconds']:.0f} s.", change, risk=risk
+    )
 
 
 def _must_be_endable(row: Row, database: str) -> None:
@@ -234,8 +242,10 @@ def _must_be_endable(row: Row, database: str) -> None:
     if row["database"] != database:
         raise Refused(f"Process {row['pid']} works in another database than {database}.", "Name the right database.")
     if row["dump"]:
-        raise Refused(f"Process {row['pid']} is a dump; without it there is no backup.", "Let it end, or end it by hand.")
+        raise Refused(
+            f"Process {row['pid']} is a dump; without it there is no backup.", "Let it end, or end it by hand."
+        )
     if row["progress"]:
-        raise Refused(f"Process {row['pid']} runs a {row['progress']} and makes progress.", "Let it end, or end it by hand.")
-
-
+        raise Refused(
+            f"Process {row['pid']} runs a {row['progress']} and makes progress.", "Let it end, or end it by hand."
+        )

@@ -7,7 +7,6 @@ the spare connection that the last probe left open (see `spare`).
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 from collections.abc import Iterator
@@ -99,7 +98,7 @@ class RedisConnection(Client):
 
                 return await spare.ask(self, command, *arguments)
             assert self._redis is not None
-            return await self._redis.execute_command(command, *arguments)
+            return await self._redis.execute_command(command, *arguments)  # type: ignore[no-untyped-call]  # untyped in redis-py
 
     async def close(self) -> None:
         """Disconnect; never raises."""
@@ -179,7 +178,7 @@ def translated(client: RedisConnection) -> Iterator[None]:
         yield
     except (driver.AuthenticationError, driver.AuthenticationWrongNumberOfArgsError, driver.NoPermissionError) as error:
         raise Denied(f"{where} refused us: {error}.", "Check username, password and the rights of that user.") from None
-    except (driver.TimeoutError, asyncio.TimeoutError):
+    except (TimeoutError, driver.TimeoutError):
         raise Unanswered(f"{where} did not answer within {SECONDS:g} s.", "See whether it hangs.", "silent") from None
     except (driver.ConnectionError, OSError) as error:
         raise _unanswered(where, error) from None

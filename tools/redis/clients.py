@@ -7,7 +7,6 @@ from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Finding, Plan, Refused, Unexpected
 from cockpit.toolkit import nothing_to_do, plan_of
-from tools.amounts import size
 from tools.redis.client import RedisReader, RedisWriter
 from tools.redis.kind import redis
 from tools.redis.readings import Connected, connected, info, setting
@@ -171,10 +170,7 @@ async def kill_redis_clients(client: RedisReader, name: str = "", address: str =
         {"run_id": (await info(client)).text("run_id"), "connected": [each.id for each in chosen]},
         {"connected": []},
         why=f"{len(clients)} clients are connected, {len(chosen)} of them {_who(name, address)}.",
-        observed={
-            "clients": [_row(each) for each in chosen[:20]],
-            "buffers": size(sum(each.buffer for each in chosen)),
-        },
+        observed={"clients": [_row(each) for each in chosen[:20]]},
     )
     return plan_of(
         f"End {len(chosen)} clients {_who(name, address)}.",

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 from tools.redis.client import RedisConnection
@@ -85,8 +84,3 @@ def _content(path: Path) -> str | None:
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
         found = os.fstat(descriptor)
         return file.read() if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST else None
-
-
-def shown(values: Mapping[str, str]) -> str:
-    """Settings as the file would have them."""
-    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))

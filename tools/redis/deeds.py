@@ -68,9 +68,7 @@ async def start_redis(client: RedisReader) -> Plan:
         if error.state != "refused":
             raise Refused(error.what, "It is there and does not answer: look at its log.") from None
     if await control.running():
-        raise Refused(
-            "The service manager says that it runs.", "Compare its port with the config, and look at its log."
-        )
+        raise Refused("The service manager says that it runs.", "Compare its port; look at its log.")
     change = starting.change(
         client.service.name,
         {"command": control.step("start")},
@@ -136,14 +134,15 @@ async def restart_redis(client: RedisReader) -> Plan:
         why="Asked for.",
         observed={"keys": seen.keys, "connected_clients": seen.number("connected_clients")},
     )
-    risk = f"All {seen.number('connected_clients'):.0f} clients are cut off; {seen.keys:.0f} keys are loaded again from disk."
+    cut = f"All {seen.number('connected_clients'):.0f} clients are cut off"
+    risk = f"{cut}; {seen.keys:.0f} keys are loaded again from disk."
     return plan_of("Restart Redis.", change, risk=risk)
 
 
 async def save(client: RedisWriter, change: Change) -> None:
     """BGSAVE, in a later second than the last one, for Redis tells the time of a save in seconds."""
     last = number(change.observed.get("last_save"))
-    while await server_seconds(client) <= last:
+    while await server_seconds(client) <= last:  # noqa: ASYNC110 - the condition is another machine's clock
         await asyncio.sleep(0.1)
     await client.ask("BGSAVE")
 
@@ -183,9 +182,7 @@ async def save_redis_snapshot(client: RedisReader) -> Plan:
     if seen.number("rdb_bgsave_in_progress"):
         return nothing_to_do("A snapshot is being written now.")
     if seen.keys == 0:
-        raise Refused(
-            "Redis holds no keys: the snapshot would replace the last one with nothing.", "Keep dump.rdb first."
-        )
+        raise Refused("Redis holds no keys: an empty snapshot would replace the last.", "Keep dump.rdb first.")
     if seen.number("loading"):
         raise Refused("Redis is loading its data.", "Wait until it is done.")
     await _require_disk(client, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cockpit.model import CockpitError, Denied, Finding, RunStatus, Unexpected
+from cockpit.model import JSON, CockpitError, Denied, Finding, RunStatus, Unexpected
 from tools.amounts import duration, share, size
 from tools.control import ServiceControl
 from tools.redis.client import RedisReader, Unanswered
@@ -72,7 +72,7 @@ async def check_redis_memory(client: RedisReader) -> Finding:
     used, limit = seen.number("used_memory"), seen.number("maxmemory")
     policy = seen.text("maxmemory_policy")
     of = f"of {size(limit)} ({share(used, limit)})" if limit else "without a limit"
-    data = {
+    data: dict[str, JSON] = {
         "used_bytes": used,
         "limit_bytes": limit,
         "used_ratio": seen.used_ratio,
@@ -103,7 +103,7 @@ async def check_redis_keys(client: RedisReader) -> Finding:
     hits, misses = seen.number("keyspace_hits"), seen.number("keyspace_misses")
     expiring = seen.keys - seen.lasting
     ttls = [each["average_ttl_seconds"] for each in seen.databases if each["expiring"]]
-    data = {
+    data: dict[str, JSON] = {
         "keys": seen.keys,
         "expiring": expiring,
         "lasting": seen.lasting,
@@ -135,7 +135,12 @@ async def check_redis_slowlog(client: RedisReader, limit: int = 20) -> Finding:
     rows: list[dict[str, Any]] = [_slow(row) for row in entries]
     rows.sort(key=lambda row: -row["seconds"])
     slowest = rows[0]["seconds"] if rows else 0.0
-    data = {"count": len(rows), "slowest_seconds": slowest, "threshold_seconds": threshold, "rows": rows[:20]}
+    data: dict[str, JSON] = {
+        "count": len(rows),
+        "slowest_seconds": slowest,
+        "threshold_seconds": threshold,
+        "rows": rows[:20],
+    }
     data["slowest_command"] = rows[0]["command"] if rows else ""
     if not rows:
         return Finding(f"No command took longer than {threshold:g} s.", data, RunStatus.NOTHING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cockpit.model import Finding
+from cockpit.model import JSON, Finding
 from tools.amounts import duration
 from tools.rates import per_second
 from tools.redis import configfile
@@ -26,8 +26,8 @@ async def check_redis_persistence(client: RedisReader) -> Finding:
     schedule = await setting(client, "save")
     loses = await lost_by_restart(client, seen)
     differing = await configfile.differences(client, seen)
-    since = number((await server_seconds(client))) - seen.number("rdb_last_save_time")
-    data = {
+    since = await server_seconds(client) - seen.number("rdb_last_save_time")
+    data: dict[str, JSON] = {
         "schedule": schedule,
         "append_only": seen.number("aof_enabled") == 1,
         "persistent": bool(schedule) or seen.number("aof_enabled") == 1,
@@ -88,7 +88,7 @@ async def check_redis_replication(client: RedisReader) -> Finding:
     role = seen.text("role")
     rows = [_replica(seen, index) for index in range(min(int(seen.number("connected_slaves")), 20))]
     limits = (await setting(client, "client-output-buffer-limit")).split()
-    data = {
+    data: dict[str, JSON] = {
         "role": role,
         "link_up": seen.text("master_link_status") != "down",
         "link_down_seconds": max(seen.number("master_link_down_since_seconds"), 0.0),

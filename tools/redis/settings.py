@@ -77,7 +77,7 @@ config = redis.resource(
 )
 
 
-async def _plan(client: RedisReader, seen: Info, name: str, after: str, why: str, risk: str) -> Plan:
+async def _plan(client: RedisReader, seen: Info, name: str, after: str, *, why: str, risk: str) -> Plan:
     """The plan that sets one setting, with what is true of the config file in its risk."""
     before = await setting(client, name)
     if before == after:
@@ -105,7 +105,7 @@ async def set_redis_maxmemory(client: RedisReader, megabytes: int) -> Plan:
     await _require_room(client, seen, wanted)
     why = f"{size(used)} of {size(seen.number('maxmemory'))} are used."
     risk = f"Redis may take up to {size(wanted)} of the machine's memory; nothing is interrupted."
-    return await _plan(client, seen, "maxmemory", str(wanted), why, risk)
+    return await _plan(client, seen, "maxmemory", str(wanted), why=why, risk=risk)
 
 
 async def _require_room(client: RedisReader, seen: Info, wanted: float) -> None:
@@ -150,7 +150,7 @@ async def set_redis_eviction_policy(client: RedisReader, policy: Policy) -> Plan
     expiring = seen.keys - seen.lasting
     why = f"{expiring:.0f} keys have an expiry and {seen.lasting:.0f} have none, under {seen.text('maxmemory_policy')}."
     risk = "Writes fail at the limit." if policy == "noeviction" else "At the limit the keys least used go early."
-    return await _plan(client, seen, "maxmemory-policy", policy, why, risk)
+    return await _plan(client, seen, "maxmemory-policy", policy, why=why, risk=risk)
 
 
 @redis.remediation(approval=Approval.HARD, uses=(config,))
@@ -167,7 +167,7 @@ async def set_redis_client_timeout(client: RedisReader, seconds: int) -> Plan:
     seen = await info(client)
     why = f"{seen.number('connected_clients'):.0f} clients are connected."
     risk = "A pool that keeps idle connections meets a closed one and has to open it again."
-    return await _plan(client, seen, "timeout", str(seconds), why, risk)
+    return await _plan(client, seen, "timeout", str(seconds), why=why, risk=risk)
 
 
 @redis.remediation(approval=Approval.HARD, uses=(config,))
@@ -184,12 +184,8 @@ async def set_redis_append_only(client: RedisReader, enabled: bool) -> Plan:
     if seen.number("rdb_bgsave_in_progress") or seen.number("aof_rewrite_in_progress"):
         raise Refused("A snapshot or a rewrite is being written now.", "Try again when it is done.")
     why = f"{seen.number('rdb_changes_since_last_save'):.0f} changes are in no snapshot."
-    risk = (
-        "The data is written to disk once, and every write from then on."
-        if enabled
-        else "A crash loses what is in no snapshot."
-    )
-    return await _plan(client, seen, "appendonly", "yes" if enabled else "no", why, risk)
+    on, off = "The data is written to disk once, and every write from then on.", "A crash loses what is in no snapshot."
+    return await _plan(client, seen, "appendonly", "yes" if enabled else "no", why=why, risk=on if enabled else off)
 
 
 @redis.remediation(approval=Approval.HARD, uses=(config,))
@@ -208,10 +204,9 @@ async def set_redis_replica_buffer(client: RedisReader, megabytes: int) -> Plan:
         raise Refused("That is less than the limit now, and would break replication.", "Give more.")
     await _require_room(client, seen, seen.number("used_memory") + megabytes * MEBIBYTE)
     words[5:7] = [str(megabytes * MEBIBYTE), str(megabytes * MEBIBYTE // 4)]
+    risk = "Each replica may hold so much memory on the master."
     why = f"{seen.number('sync_full'):.0f} full copies were sent to replicas since the start."
-    return await _plan(
-        client, seen, BUFFERS, " ".join(words), why, "Each replica may hold so much memory on the master."
-    )
+    return await _plan(client, seen, BUFFERS, " ".join(words), why=why, risk=risk)
 
 
 async def read_file(client: RedisReader, key: JSON) -> JSON:

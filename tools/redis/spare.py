@@ -47,7 +47,7 @@ def _keep(client: RedisConnection) -> None:
     with _LOCK:
         if _key(client) not in _SPARES:
             _SPARES[_key(client)] = Redis(**client.parameters, retry=Retry(NoBackoff(), 0))
-    _SPARES[_key(client)].execute_command("CLIENT ID")
+    _SPARES[_key(client)].ping()
 
 
 def _answers(client: RedisConnection) -> bool:
@@ -57,7 +57,7 @@ def _answers(client: RedisConnection) -> bool:
     if spare is None:
         return False
     try:
-        spare.execute_command("CLIENT ID")
+        spare.ping()
     except (RedisError, OSError):
         return False
     return True

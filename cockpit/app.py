@@ -1,0 +1,243 @@
+"""The Textual app: its views and keys, and the wires from the store to the panes and from the panes to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from cockpit.files import data_file
+from cockpit.model import CockpitError, Proposal
+from cockpit.screens import intents
+from cockpit.screens.desk import Desk
+from cockpit.screens.view import VIEWS, View
+from widgets.figures import moment
+from widgets.literal import Literal
+from widgets.proposal import ProposalPane
+
+if TYPE_CHECKING:
+    from cockpit.engine import Engine
+
+POLL = 0.25
+"""Seconds between two looks at the store's version."""
+AGED = 10.0
+"""Seconds after which a view is brought up to date although nothing was written: ages grow, probes get old."""
+
+
+class CockpitApp(App[str]):
+    """The cockpit on a terminal.
+
+    Args:
+        desk: the store, already open for reading, so that the first paint shows the last known data.
+        open_engine: makes the engine; called in a thread after the first paint. None shows the store alone.
+    """
+
+    TITLE = "cockpit"
+    CSS_PATH = data_file("styles/app.tcss")
+    DEFAULT_MODE = "overview"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(i), f"view('{name.lower()}')", name, show=False, id=f"app.{name.lower()}") for i, name in enumerate(VIEWS, 1)),
+        Binding("f", "freeze", "freeze", tooltip="freeze all changes, or allow them again", id="app.freeze"),
+        Binding("F", "faults", "faults", tooltip="inject a fault (demo only)", id="app.faults"),
+        Binding("colon,ctrl+p", "command_palette", "palette", key_display=":", tooltip="everything by name", id="app.palette"),
+        Binding("question_mark", "help", "help", key_display="?", show=False, tooltip="this help", id="app.help"),
+        Binding("ctrl+t", "theme", "theme", show=False, tooltip="light or dark", id="app.theme"),
+        Binding("q", "quit", "quit", id="app.quit"),
+    ]
+
+    def __init__(self, desk: Desk, open_engine: Callable[[], Engine] | None = None) -> None:
+        super().__init__()
+        self.desk = desk
+        self._open_engine = open_engine
+        self._version = -1
+        self._aged = 0
+        self.animation_level = "none"
+        self._filters.append(Literal())
+        for name in VIEWS:
+            self.add_mode(name.lower(), partial(_view, name, desk))
+
+    def on_ready(self) -> None:
+        """Start what lies behind the screen, now that it has been painted."""
+        self.set_interval(POLL, self._poll)
+        if self._open_engine:
+            self.run_worker(self._serve, thread=True, exit_on_error=False, group="engine")
+
+    def _serve(self) -> None:
+        """Open the engine and run the agent in a loop of its own, so that nothing it does can hold up a key."""
+        assert self._open_engine is not None
+        try:
+            engine = self._open_engine()
+        except CockpitError as error:
+            self.call_from_thread(self.exit, str(error), 1)
+            return
+        self.call_from_thread(self._opened, engine)
+        try:
+            asyncio.run(engine.run())
+        except CockpitError as error:
+            self.call_from_thread(self._tell, f"The agent has stopped: {error}", "error")
+
+    def _opened(self, engine: Engine) -> None:
+        self.desk.engine = engine
+        self.run_worker(self._look_back(engine), group="intents", exit_on_error=False)
+        self._refresh()
+
+    async def _look_back(self, engine: Engine) -> None:
+        """Say what happened since the operator last looked."""
+        looked = await engine.looked()
+        since = await asyncio.to_thread(self.desk.happened_since, looked)
+        if since and looked is not None:
+            self.desk.since = f"Since you last looked ({moment(looked, self.desk.clock())}): {since}"
+        self._refresh()
+
+    def on_unmount(self) -> None:
+        """End the agent's loop."""
+        if self.desk.engine:
+            self.desk.engine.stop()
+
+    @property
+    def view(self) -> View | None:
+        """The view at the bottom of the screens, under any dialog."""
+        base = self.screen_stack[0]
+        return base if isinstance(base, View) else None
+
+    def _poll(self) -> None:
+        version = self.desk.reader.version()
+        self._aged += 1
+        if version != self._version or self._aged * POLL >= AGED:
+            self._version = version
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._aged = 0
+        if self.view and self.view.is_mounted:
+            self.view.look()
+
+    def _do(self, intent: Awaitable[str]) -> None:
+        """Carry out an intent, and say what came of it."""
+
+        async def carry_out() -> None:
+            try:
+                if told := await intent:
+                    self._tell(told, "information")
+            except CockpitError as error:
+                self._tell(str(error), "error")
+            self._refresh()
+
+        self.run_worker(carry_out(), group="intents", exit_on_error=False)
+
+    def _tell(self, text: str, severity: str) -> None:
+        self.notify(text, severity="error" if severity == "error" else "information", markup=False, timeout=6)
+
+    @on(ProposalPane.Approved)
+    def _approved(self, message: ProposalPane.Approved) -> None:
+        proposal = message.proposal
+        if not proposal.needs_name:
+            self._do(intents.approve(self.desk, proposal))
+            return
+        from cockpit.screens.dialogs import Ask
+
+        question = f"{proposal.plan.summary}. It cannot be undone. Type {proposal.call.service} to approve it."
+        self.push_screen(Ask("Approve for good", question, "the name of the service"), partial(self._named, proposal))
+
+    def _named(self, proposal: Proposal, name: str | None) -> None:
+        if name is not None:
+            self._do(intents.approve(self.desk, proposal, name))
+
+    @on(ProposalPane.Denied)
+    def _denied(self, message: ProposalPane.Denied) -> None:
+        from cockpit.screens.dialogs import Ask
+
+        proposal = message.proposal
+
+        def answered(reason: str | None) -> None:
+            if reason is not None:
+                self._do(intents.deny(self.desk, proposal, reason))
+
+        self.push_screen(Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered)
+
+    @on(ProposalPane.DryRunAsked)
+    def _dry_run_asked(self, message: ProposalPane.DryRunAsked) -> None:
+        self._do(self._compare(message.proposal))
+
+    async def _compare(self, proposal: Proposal) -> str:
+        from cockpit.screens.dialogs import Reading
+
+        plan = await self.desk.acting().dry_run(proposal.call)
+        await self.push_screen(Reading(f"Dry run of #{proposal.id}", partial(intents.compared, proposal, plan)))
+        return ""
+
+    def action_view(self, name: str) -> None:
+        """Show the view of that name."""
+        if len(self.screen_stack) == 1:
+            self.switch_mode(name)
+
+    def action_freeze(self) -> None:
+        """Freeze all changes at once; allowing them again asks first."""
+        if not self.desk.reader.frozen():
+            self._do(intents.freeze(self.desk, True))
+            return
+        from cockpit.screens.dialogs import Menu
+
+        entries = (("", "Leave them frozen", ""), ("thaw", "Allow changes again", ""))
+        self.push_screen(Menu("Changes are frozen", entries), self._thaw)
+
+    def _thaw(self, answer: str | None) -> None:
+        if answer == "thaw":
+            self._do(intents.freeze(self.desk, False))
+
+    def action_faults(self) -> None:
+        """Choose a fault of the demo's lab, to inject or to clear."""
+        from cockpit.screens.dialogs import Menu
+
+        lab = self.desk.engine.lab if self.desk.engine else None
+        if lab is None:
+            self._tell("Faults can be injected in the demo only: cockpit --demo", "information")
+            return
+        entries = [(fault.name, fault.title, fault.service) for fault in lab.faults]
+        also = ("c", "clear", lambda name: self._do(intents.clear(self.desk, name)))
+        self.push_screen(Menu("Faults", entries, also), self._fault)
+
+    def _fault(self, name: str | None) -> None:
+        if name:
+            self._do(intents.inject(self.desk, name))
+
+    def action_help(self) -> None:
+        """Show what this view is for, and its keys."""
+        if self.view and len(self.screen_stack) == 1:
+            from cockpit.screens.dialogs import Reading
+            from cockpit.screens.help import help_of
+
+            self.push_screen(Reading("Help", partial(help_of, self.view)))
+
+    def action_theme(self) -> None:
+        """Go from dark to light, or back."""
+        self.theme = "textual-dark" if self.theme == "textual-light" else "textual-light"
+
+    async def action_simulate_key(self, key: str) -> None:
+        """Do nothing: a key is pressed on a keyboard, or it is none."""
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers; nothing in it decides about a proposal."""
+        for number, name in enumerate(VIEWS, 1):
+            yield SystemCommand(name, f"Show this view ({number})", partial(self.action_view, name.lower()))
+        yield SystemCommand("Freeze", "Freeze all changes, or allow them again (f)", self.action_freeze)
+        yield SystemCommand("Faults", "Inject a fault into the demo's lab (F)", self.action_faults)
+        yield SystemCommand("Help", "What this view is for, and its keys (?)", self.action_help)
+        yield SystemCommand("Theme", "Dark or light (ctrl+t)", self.action_theme)
+        yield SystemCommand("Quit", "Leave cockpit (q)", self.action_quit)
+
+
+def _view(name: str, desk: Desk) -> View:
+    """The view of that name; its module is loaded when it is first shown."""
+    from importlib import import_module
+
+    view = getattr(import_module(f"cockpit.screens.{name.lower()}"), name)(desk)
+    assert isinstance(view, View)
+    return view
