@@ -47,7 +47,7 @@ class Healer:
 
         Returns None when none is left; why each was passed over is written to the timeline.
         """
-        tried = [p.call for p in self.store.reader.proposals(incident=diagnosis.incident) if p.state in TRIED]
+        tried = [p.call for p in self.proposals_now(diagnosis.incident) if p.state in TRIED]
         for call in diagnosis.calls:
             if any(same_call(call, other) for other in tried):
                 continue
@@ -60,6 +60,12 @@ class Healer:
                 text = f"{call.tool} is not proposed: {error}"
                 self.store.note(Role.HEALER, "note", text, incident=diagnosis.incident, service=call.service)
         return None
+
+    def proposals_now(self, incident: int) -> list[Proposal]:
+        """An incident's proposals since it was opened the last time, newest first: a new bout of it begins afresh."""
+        firing = [raised.alert.starts_at for raised in self.store.reader.alerts(incident=incident, firing_only=True)]
+        since = min(firing, default=0.0)
+        return [p for p in self.store.reader.proposals(incident=incident) if p.created_at >= since]
 
     async def request(self, call: Call, *, by: str, reason: str) -> Proposal:
         """Propose a call that an operator asked for; it waits for a decision like any other.

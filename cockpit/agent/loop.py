@@ -95,7 +95,7 @@ class Agent:
 
     def _step(self, incident: Incident) -> None:
         firing = self._firing(incident)
-        proposals = self.store.reader.proposals(incident=incident.id)
+        proposals = self.healer.proposals_now(incident.id)
         latest = proposals[0] if proposals else None
         if latest and latest.state in (ProposalState.APPROVED, ProposalState.EXECUTING):
             self._to(incident, IncidentStatus.CHANGING, f"Proposal {latest.id} is being applied.")

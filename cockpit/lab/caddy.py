@@ -67,7 +67,7 @@ async def _caddy_ready(lab: Lab) -> bool:
 async def _await_shop(lab: Lab) -> None:
     """Wait for the first good health check; until then Caddy answers 503."""
     async with asyncio.timeout(10):
-        while "backend" in lab.servers and not await _served(lab):
+        while "backend" in lab.servers and not await _served(lab):  # noqa: ASYNC110 - no event comes from another process
             await asyncio.sleep(0.03)
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from cockpit.lab import ports, processes
 from cockpit.lab.parts import Launch, Server
@@ -175,7 +176,7 @@ class Lab:
             yield
 
 
-async def _together(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
+async def _together(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run all at once; the first failure ends the others before it is raised."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cockpit.model import Service
 
@@ -33,7 +33,7 @@ class Server:
     """Write its config and create its data folder where they are missing; may be called again before a restart."""
     ready: Callable[[Lab], Awaitable[bool]]
     """Whether it answers over the wire."""
-    seed: Callable[[Lab], Awaitable[None]] | None = None
+    seed: Callable[[Lab], Coroutine[Any, Any, None]] | None = None
     """Fill it with something to look after; called once, after its first start."""
     services: Callable[[Lab], Sequence[Service]] = lambda lab: ()
     """The services cockpit watches there, with options, dependencies and control commands."""

@@ -6,6 +6,6 @@ A flag goes before the environment (`COCKPIT_POLICY__DEADLINE`), that before the
 
 from cockpit.settings.loading import load
 from cockpit.settings.options import options_of, with_options
-from cockpit.settings.values import PolicySettings, Settings
+from cockpit.settings.values import PolicySettings, Settings, SettingsError
 
-__all__ = ["PolicySettings", "Settings", "load", "options_of", "with_options"]
+__all__ = ["PolicySettings", "Settings", "SettingsError", "load", "options_of", "with_options"]

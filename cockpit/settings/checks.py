@@ -7,8 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cockpit.model import CockpitError
-from cockpit.settings.values import Keys, Origin
+from cockpit.settings.values import Keys, Origin, SettingsError
 
 NAMES = {
     str: "a text",
@@ -28,12 +27,12 @@ def dotted(keys: Keys) -> str:
     return ".".join(key if BARE.fullmatch(key) else f'"{key}"' for key in keys)
 
 
-def unknown(keys: Keys, origin: Origin, known: Iterable[str]) -> CockpitError:
+def unknown(keys: Keys, origin: Origin, known: Iterable[str]) -> SettingsError:
     """The error for a key that is no setting, with the nearest that is one."""
     return no_such(keys[-1], dotted(keys), "setting", origin, known)
 
 
-def no_such(name: str, shown: str, what: str, origin: Origin, known: Iterable[str]) -> CockpitError:
+def no_such(name: str, shown: str, what: str, origin: Origin, known: Iterable[str]) -> SettingsError:
     """The error for a name that nothing bears, with the nearest that something does.
 
     Args:
@@ -48,13 +47,13 @@ def no_such(name: str, shown: str, what: str, origin: Origin, known: Iterable[st
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     fix = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(names)}."
-    return CockpitError(f"{origin}: '{shown}' is no {what}.", fix)
+    return SettingsError(f"{origin}: '{shown}' is no {what}.", fix)
 
 
 def fitted(keys: Keys, value: Any, origin: Origin, wanted: type) -> Any:
     """The value as the wanted type; a whole number passes as a number, text of the environment is read as TOML.
 
-    Raises CockpitError for anything else.
+    Raises SettingsError for anything else.
     """
     if origin.environment and wanted is not str:
         value = _parsed(value, wanted)
@@ -62,7 +61,7 @@ def fitted(keys: Keys, value: Any, origin: Origin, wanted: type) -> Any:
         value = float(value)
     fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
     if not fits or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-        raise CockpitError(
+        raise SettingsError(
             f"{origin}: '{dotted(keys)}' must be {NAMES[wanted]}, and is {_kind(value)}.",
             f"Write it like: {keys[-1]} = {EXAMPLES[wanted]}",
         )
@@ -70,25 +69,25 @@ def fitted(keys: Keys, value: Any, origin: Origin, wanted: type) -> Any:
 
 
 def at_least(keys: Keys, value: float, origin: Origin, least: float, *, above: bool = False) -> None:
-    """Raise CockpitError unless the number is at least (or above) so much."""
+    """Raise SettingsError unless the number is at least (or above) so much."""
     if not (value > least if above else value >= least):
         bound = f"more than {least:g}" if above else f"{least:g} or more"
-        raise CockpitError(f"{origin}: '{dotted(keys)}' must be {bound}, and is {value:g}.", "Correct the number.")
+        raise SettingsError(f"{origin}: '{dotted(keys)}' must be {bound}, and is {value:g}.", "Correct the number.")
 
 
 def hours(keys: Keys, value: list[str], origin: Origin) -> tuple[str, str]:
-    """Two times of day. Raises CockpitError."""
+    """Two times of day. Raises SettingsError."""
     if len(value) != 2 or not all(TIME.fullmatch(time) for time in value):
-        raise CockpitError(
+        raise SettingsError(
             f"{origin}: '{dotted(keys)}' must be two times of day.", f'Write it like: {keys[-1]} = ["22:00", "07:00"]'
         )
     return value[0], value[1]
 
 
 def chosen(keys: Keys, value: object, origin: Origin, choices: Mapping[str, Any]) -> Any:
-    """What the word stands for. Raises CockpitError naming the words there are."""
+    """What the word stands for. Raises SettingsError naming the words there are."""
     if not isinstance(value, str) or value not in choices:
-        raise CockpitError(f"{origin}: '{dotted(keys)}' must be one of: {', '.join(choices)}.", "Choose one of them.")
+        raise SettingsError(f"{origin}: '{dotted(keys)}' must be one of: {', '.join(choices)}.", "Choose one of them.")
     return choices[value]
 
 

@@ -9,11 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cockpit.model import JSON, Approval, CockpitError
+from cockpit.model import JSON, Approval
 from cockpit.settings.checks import at_least, chosen, dotted, fitted, hours, unknown
 from cockpit.settings.services import services
 from cockpit.settings.sources import Found, from_environment, merged, places, read
-from cockpit.settings.values import Keys, Origin, PolicySettings, Settings, config_home, data_home
+from cockpit.settings.values import Keys, Origin, PolicySettings, Settings, SettingsError, config_home, data_home
 
 GENERAL: dict[str, type] = {"data_folder": str, "runbook_folder": str, "anchors": list, "operator": str, "theme": str}
 POLICY: dict[str, type] = {
@@ -44,7 +44,7 @@ def load(
         environ: the environment; this process's by default.
 
     Raises:
-        CockpitError: naming the place of the first wrong key or value, and the nearest valid key.
+        SettingsError: naming the place of the first wrong key or value, and the nearest valid key.
     """
     environ = os.environ if environ is None else environ
     files = places(config, environ)
@@ -75,7 +75,7 @@ def _known(found: Found) -> None:
     for keys, (value, origin) in found.items():
         if keys[0] in ("policy", "services"):
             if len(keys) == 1 and value != {}:
-                raise CockpitError(f"{origin}: '{keys[0]}' must be a table.", f"Write it under [{keys[0]}].")
+                raise SettingsError(f"{origin}: '{keys[0]}' must be a table.", f"Write it under [{keys[0]}].")
         elif keys[0] not in GENERAL:
             raise unknown(keys[:1], origin, {*GENERAL, "policy", "services"})
         if keys[0] == "policy" and len(keys) > 1 and keys[1] not in {*POLICY, "levels"}:

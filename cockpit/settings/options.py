@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cockpit.model import CockpitError, Service
+from cockpit.model import Service
 from cockpit.settings.checks import dotted, fitted, no_such, unknown
 from cockpit.settings.secrets import FORMS, fetch, refuse_readable
 from cockpit.settings.services import COMMON
-from cockpit.settings.values import Keys, Origin, Settings
+from cockpit.settings.values import Keys, Origin, Settings, SettingsError
 from cockpit.text import Redactor
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ EMBEDDED = re.compile(r"://[^/@:\s]*:([^/\s]+)@")
 def with_options(settings: Settings, registry: Registry, redactor: Redactor) -> Settings:
     """The settings with every service's options checked, completed with defaults, and its secrets in place.
 
-    Raises CockpitError for an unknown kind, option or tool, a missing or wrong value, or a secret that others can read.
+    Raises SettingsError for an unknown kind, option or tool, a missing or wrong value, or a secret that others can read.
     """
     services = tuple(
         options_of(service, _kind(service, registry, settings.origins), settings.origins, redactor)
@@ -38,7 +38,7 @@ def with_options(settings: Settings, registry: Registry, redactor: Redactor) -> 
 
 
 def options_of(service: Service, kind: Kind, origins: Mapping[Keys, Origin], redactor: Redactor) -> Service:
-    """One service with its options as its kind wants them. Raises CockpitError."""
+    """One service with its options as its kind wants them. Raises SettingsError."""
     path = ("services", *service.name.split("/", 1))
     known = {name: option for option in kind.options for name in _names(option)}
     values: dict[str, Any] = {option.name: option.default for option in kind.options if option.default is not None}
@@ -49,7 +49,7 @@ def options_of(service: Service, kind: Kind, origins: Mapping[Keys, Origin], red
             raise unknown(keys, origin, {*known, *COMMON})
         option = known[name]
         if option.name in given:
-            raise CockpitError(
+            raise SettingsError(
                 f"{origin}: '{dotted((*path, option.name))}' is given twice.", "Keep one way of giving it."
             )
         given.add(option.name)
@@ -58,7 +58,7 @@ def options_of(service: Service, kind: Kind, origins: Mapping[Keys, Origin], red
     for option in kind.options:
         if option.required and option.name not in given:
             origin = _origin(origins, path)
-            raise CockpitError(
+            raise SettingsError(
                 f"{origin}: {service.name} lacks '{option.name}': {option.help}", f"Add it: {option.name} = …"
             )
     return replace(service, options=values)
@@ -80,7 +80,7 @@ def _value(option: Option, keys: Keys, raw: Any, origin: Origin) -> Any:
 
 
 def fitted_option(keys: Keys, raw: Any, origin: Origin, wanted: type) -> Any:
-    """An option as its type; a table may hold lists, which a kind checks itself. Raises CockpitError."""
+    """An option as its type; a table may hold lists, which a kind checks itself. Raises SettingsError."""
     return raw if wanted is list and isinstance(raw, list) else fitted(keys, raw, origin, wanted)
 
 

@@ -6,8 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from cockpit.model import CockpitError
-from cockpit.settings.values import Origin
+from cockpit.settings.values import Origin, SettingsError
 
 FORMS = ("_file", "_env", "_credential")
 """What may be added to a secret option's name to say where its value stands."""
@@ -18,12 +17,12 @@ LONGEST = 65536
 def fetch(form: str, where: str, origin: Origin) -> str:
     """The secret that stands in a file, a variable or a systemd credential of that name.
 
-    Raises CockpitError when it is missing, empty, or can be read by others.
+    Raises SettingsError when it is missing, empty, or can be read by others.
     """
     if form == "_env":
         secret = os.environ.get(where, "")
         if not secret:
-            raise CockpitError(f"{origin}: the environment has no ${where}.", "Set it, or name a file instead.")
+            raise SettingsError(f"{origin}: the environment has no ${where}.", "Set it, or name a file instead.")
         return secret
     if form == "_credential":
         return _content(_credential(where, origin), origin)
@@ -34,15 +33,17 @@ def fetch(form: str, where: str, origin: Origin) -> str:
 
 
 def refuse_readable(file: Path, why: str) -> None:
-    """Raise CockpitError with the command to type when others than its owner can read a file, or a stranger owns it."""
+    """Raise SettingsError with the command to type when others than its owner can read a file, or a stranger owns it."""
     try:
         found = file.stat()
     except OSError as error:
-        raise CockpitError(f"{file} cannot be read: {error.strerror}.", "Check the path, its owner and mode.") from None
+        raise SettingsError(
+            f"{file} cannot be read: {error.strerror}.", "Check the path, its owner and mode."
+        ) from None
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise CockpitError(f"{file} can be read by others, and {why}.", f"Type: chmod 600 '{file}'")
+        raise SettingsError(f"{file} can be read by others, and {why}.", f"Type: chmod 600 '{file}'")
     if found.st_uid not in (0, os.geteuid()):
-        raise CockpitError(
+        raise SettingsError(
             f"{file} belongs to another account, and {why}.", f"Type: sudo chown {os.geteuid()} '{file}'"
         )
 
@@ -50,28 +51,28 @@ def refuse_readable(file: Path, why: str) -> None:
 def _credential(name: str, origin: Origin) -> Path:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
-        raise CockpitError(
+        raise SettingsError(
             f"{origin}: systemd gave this process no credentials.",
             f"Add LoadCredential={name}:… to the unit, or name a file.",
         )
     if "/" in name or name in ("", ".", ".."):
-        raise CockpitError(f"{origin}: '{name}' is no name of a credential.", "Write its name, without a path.")
+        raise SettingsError(f"{origin}: '{name}' is no name of a credential.", "Write its name, without a path.")
     return Path(folder) / name
 
 
 def _content(file: Path, origin: Origin) -> str:
     if file.exists() and not file.is_file():
-        raise CockpitError(f"{origin}: {file} is no regular file.", "Name the file that holds the secret.")
+        raise SettingsError(f"{origin}: {file} is no regular file.", "Name the file that holds the secret.")
     try:
         with file.open("rb") as source:
             secret = source.read(LONGEST + 1)
     except OSError as error:
-        raise CockpitError(
+        raise SettingsError(
             f"{origin}: {file} cannot be read: {error.strerror}.", "Check the path, its owner and mode."
         ) from None
     text = secret.decode(errors="replace").rstrip("\r\n")
     if not text or len(secret) > LONGEST or "\ufffd" in text:
-        raise CockpitError(
+        raise SettingsError(
             f"{origin}: {file} holds no secret that could be used.", "Write just the secret into it, as text."
         )
     return text

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.model import CockpitError, Service
+from cockpit.model import Service
 from cockpit.settings.checks import at_least, dotted, fitted, no_such
 from cockpit.settings.sources import Found
-from cockpit.settings.values import Keys, Origin
+from cockpit.settings.values import Keys, Origin, SettingsError
 
 COMMON: dict[str, type] = {
     "depends_on": list,
@@ -25,7 +25,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 def services(found: Found) -> tuple[Service, ...]:
-    """The services. Raises CockpitError for a wrong key, an unknown dependency, or a circle of them."""
+    """The services. Raises SettingsError for a wrong key, an unknown dependency, or a circle of them."""
     tables: dict[Keys, Found] = {}
     for keys, entry in found.items():
         if not keys:
@@ -45,12 +45,12 @@ def services(found: Found) -> tuple[Service, ...]:
 def _check_name(keys: Keys, value: object, origin: Origin) -> None:
     where = dotted(("services", *keys[:2]))
     if len(keys) == 1 or (len(keys) == 2 and value != {}):
-        raise CockpitError(
+        raise SettingsError(
             f"{origin}: '{where}' is no service.",
             f"A service is a table of its kind and name: [services.{keys[0]}.main]",
         )
     if not all(NAME.fullmatch(part) for part in keys[:2]):
-        raise CockpitError(f"{origin}: '{where}' is no name for a service.", "Use letters, digits, '-', '_' and '.'.")
+        raise SettingsError(f"{origin}: '{where}' is no name for a service.", "Use letters, digits, '-', '_' and '.'.")
 
 
 def _service(name: str, table: Found) -> Service:
@@ -82,7 +82,7 @@ def _refuse_circles(known: Mapping[str, Service], origins: Mapping[str, Origin])
     def follow(name: str, way: tuple[str, ...]) -> None:
         if name in way:
             circle = " → ".join((*way[way.index(name) :], name))
-            raise CockpitError(
+            raise SettingsError(
                 f"{origins[name]}: services depend on each other in a circle: {circle}.", "Remove one 'depends_on'."
             )
         if name not in settled:

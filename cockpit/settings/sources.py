@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cockpit.model import CockpitError
-from cockpit.settings.values import Keys, Origin, config_home
+from cockpit.settings.values import Keys, Origin, SettingsError, config_home
 
 SYSTEM = Path("/etc/cockpit/config.toml")
 PREFIX = "COCKPIT_"
@@ -26,27 +25,27 @@ Found: TypeAlias = "dict[Keys, tuple[Any, Origin]]"
 def places(config: Path | None, environ: Mapping[str, str]) -> list[Path]:
     """The config files that exist, the weakest first; a file named by the operator stands alone.
 
-    Raises CockpitError when that one is missing.
+    Raises SettingsError when that one is missing.
     """
     named = config or (Path(environ["COCKPIT_CONFIG"]) if environ.get("COCKPIT_CONFIG") else None)
     if named is None:
         return [place for place in (SYSTEM, config_home(environ) / "config.toml") if place.is_file()]
     if not named.exists():
-        raise CockpitError(f"There is no config file {named}.", "Write one with: cockpit init")
+        raise SettingsError(f"There is no config file {named}.", "Write one with: cockpit init")
     return [named]
 
 
 def read(file: Path) -> Found:
-    """Every value in a TOML file by its keys. Raises CockpitError naming the line that is no TOML."""
+    """Every value in a TOML file by its keys. Raises SettingsError naming the line that is no TOML."""
     try:
         text = file.read_text()
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CockpitError(f"{file} is not TOML: {error}.", "Correct that line.") from None
+        raise SettingsError(f"{file} is not TOML: {error}.", "Correct that line.") from None
     except UnicodeDecodeError:
-        raise CockpitError(f"{file} is not text in UTF-8.", "Save it as UTF-8.") from None
+        raise SettingsError(f"{file} is not text in UTF-8.", "Save it as UTF-8.") from None
     except OSError as error:
-        raise CockpitError(f"{file} cannot be read: {error.strerror}.", "Check its owner and mode.") from None
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.", "Check its owner and mode.") from None
     lines = _lines(text)
     return {keys: (value, Origin(str(file), _line(lines, keys))) for keys, value in _leaves(tree)}
 

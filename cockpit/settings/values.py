@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from cockpit.model import Approval, Service
+from cockpit.model import Approval, CockpitError, Service
 
 Keys: TypeAlias = tuple[str, ...]
 """The way to a setting through the tables, such as ("services", "postgres", "main", "port")."""
+
+
+class SettingsError(CockpitError):
+    """Something in the config is wrong; the message names its place."""
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,18 @@ def verify(path: Path, key_path: Path, anchors: Sequence[Path]) -> list[Problem]
 def check(path: Path, key: bytes, anchors: Sequence[Path]) -> list[Problem]:
     """Check a log against a key that was read already, and the anchors."""
     connection = reading(path)
+    connection.text_factory = _text
     try:
         with explained(path):
             connection.execute("begin")
             return [*_file(connection), *_Walk(connection, key).problems(), *_anchored(connection, anchors)]
     finally:
         connection.close()
+
+
+def _text(stored: bytes) -> str:
+    """Text as it is in the file; bytes that are none make it differ, and do not end the audit."""
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _file(connection: sqlite3.Connection) -> Iterator[Problem]:
@@ -72,46 +78,63 @@ def _structure_wanted() -> set[tuple[str, str, str]]:
         fresh.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Voucher:
+    """What an event says that a row holds."""
+
+    seal: str
+    event: int
+    genuine: bool
+    """Whether the event itself is as it was written."""
+
+
 class _Walk:
     """One walk along the chain, collecting what each event vouches for."""
 
     def __init__(self, connection: sqlite3.Connection, key: bytes) -> None:
         self._connection = connection
         self._key = key
-        self._seals: dict[str, tuple[str, int]] = {}
+        self._vouchers: dict[str, _Voucher] = {}
 
     def problems(self) -> Iterator[Problem]:
         yield from self._chain()
         for table in SEALED:
             yield from self._rows(table)
-        for name, (_, event) in self._seals.items():
-            yield Problem(name, f"removed: event {event} vouches for it, and it is gone")
+        for name, voucher in self._vouchers.items():
+            yield Problem(name, f"removed: event {voucher.event} vouches for it, and it is gone")
 
     def _chain(self) -> Iterator[Problem]:
         last = Head(0, GENESIS)
         for row in self._connection.execute("select * from event order by id"):
-            linked = row["id"] == last.id + 1
-            if not linked:
+            follows = row["id"] == last.id + 1
+            if not follows:
                 yield Problem(f"event:{row['id']}", f"removed: events {last.id + 1} to {row['id'] - 1} are missing")
-            if not linked or not _links(self._key, last, row):
+            genuine = follows and _links(self._key, last, row)
+            if not genuine:
                 yield Problem(f"event:{row['id']}", "edited, inserted or moved: it does not fit the event before it")
-            else:
-                self._collect(row)
+            yield from self._collect(row, genuine)
             last = Head(row["id"], row["mac"])
 
-    def _collect(self, row: sqlite3.Row) -> None:
-        for name, wanted in json.loads(row["seals"]).items():
-            self._seals[name] = (wanted, row["id"])
+    def _collect(self, row: sqlite3.Row, genuine: bool) -> Iterator[Problem]:
+        try:
+            seals = dict(json.loads(row["seals"]))
+        except (ValueError, TypeError):
+            yield Problem(f"event:{row['id']}", "edited: what it vouches for cannot be read")
+            return
+        for name, wanted in seals.items():
+            self._vouchers[name] = _Voucher(str(wanted), row["id"], genuine)
 
     def _rows(self, table: str) -> Iterator[Problem]:
-        """Compare each row with the last event that vouches for it; what stays in `_seals` has no row."""
+        """Compare each row with the last event that vouches for it; what stays in `_vouchers` has no row."""
         for row in self._connection.execute(ALL[table]):
             name = f"{table}:{row[SEALED[table][0]]}"
-            wanted, event = self._seals.pop(name, ("", 0))
-            if not event:
+            voucher = self._vouchers.pop(name, None)
+            if voucher is None:
                 yield Problem(name, "inserted: no event vouches for it")
-            elif seal(table, row) != wanted:
-                yield Problem(name, f"edited: it is not as event {event} left it")
+            elif seal(table, row) != voucher.seal:
+                yield Problem(name, f"edited: it is not as event {voucher.event} left it")
+            elif not voucher.genuine:
+                yield Problem(name, f"in doubt: event {voucher.event}, which vouches for it, is not genuine")
 
 
 def _links(key: bytes, last: Head, row: sqlite3.Row) -> bool:

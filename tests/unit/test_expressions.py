@@ -62,8 +62,7 @@ def test_a_text_from_outside_is_a_value_and_never_an_expression() -> None:
 
 def test_the_command_line_of_the_package_is_not_loaded() -> None:
     code = (
-        "import sys; from cockpit.agent.expressions import check; check('1 < 2');"
-        "print('prompt_toolkit' in sys.modules)"
+        "import sys; from cockpit.agent.expressions import check; check('1 < 2');print('prompt_toolkit' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

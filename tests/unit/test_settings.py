@@ -177,10 +177,7 @@ def test_a_circle_of_dependencies_is_refused(home):
 
 
 def test_a_diamond_of_dependencies_is_no_circle(home):
-    write(
-        home,
-        '[services.host]\na.depends_on = ["host/b", "host/c"]\nb.depends_on = ["host/d"]\nc.depends_on = ["host/d"]\n[services.host.d]',
-    )
+    write(home, '[services.host]\na.depends_on = ["host/b", "host/c"]\nb.depends_on = ["host/c"]\n[services.host.c]')
     assert len(load(environ=home).services) == 3
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,6 +26,7 @@ LOGIN = ""
 STATEMENT_SECONDS = 8
 LOCK_SECONDS = 1
 WRITER_LOCK_SECONDS = 10
+SLOT_SECONDS = 1.0
 APPLICATION = "cockpit"
 
 FULL = ("remaining connection slots are reserved", "too many clients already", "too many connections for")
@@ -65,8 +68,19 @@ class PostgresClient(Client):
         name = database or self.database
         known = self._connections.get(name)
         if known is None or known.closed:
-            known = self._connections[name] = await self._connect(name)
+            known = self._connections[name] = await self._connect_soon(name)
         return known
+
+    async def _connect_soon(self, database: str) -> AsyncConnection[Row]:
+        # Several tools may look at once, and few slots are reserved for superusers: one may be free in a moment.
+        deadline = time.monotonic() + SLOT_SECONDS
+        while True:
+            try:
+                return await self._connect(database)
+            except TooManyConnections:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.05)
 
     async def _connect(self, database: str) -> AsyncConnection[Row]:
         import psycopg

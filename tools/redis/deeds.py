@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cockpit.model import JSON, Approval, Change, Plan, Refused, ServiceError, Unreachable
 from cockpit.toolkit import nothing_to_do, plan_of
 from tools.amounts import size
-from tools.control import ServiceControl
+from tools.control import ServiceControl, ServiceStatus
 from tools.redis import configfile
 from tools.redis.client import RedisReader, RedisWriter, Unanswered
 from tools.redis.durability import lost_by_restart, server_seconds
@@ -60,7 +60,7 @@ async def start_redis(client: RedisReader) -> Plan:
 
     Refused when it is silent instead, for then it runs or the way to it is blocked.
     """
-    control = ServiceControl(client.service)
+    control = ServiceStatus(client.service)
     try:
         await info(client)
         return nothing_to_do("Redis answers.")
@@ -119,7 +119,7 @@ async def restart_redis(client: RedisReader) -> Plan:
     an append-only file that is on in the config file alone. Refused while data is loading,
     because it would begin anew.
     """
-    control, seen = ServiceControl(client.service), await info(client)
+    control, seen = ServiceStatus(client.service), await info(client)
     if seen.number("loading"):
         raise Refused("Redis is loading its data, and a restart would begin that anew.", "Wait until it is done.")
     if seen.number("rdb_bgsave_in_progress") or seen.number("aof_rewrite_in_progress"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from cockpit.model import JSON, CockpitError, Denied, Finding, RunStatus, Unexpected
 from tools.amounts import duration, share, size
-from tools.control import ServiceControl
+from tools.control import ServiceStatus
 from tools.redis.client import RedisReader, Unanswered
 from tools.redis.kind import redis
 from tools.redis.readings import Info, info, setting
@@ -57,7 +57,7 @@ def _vitals(seen: Info) -> dict[str, Any]:
 async def _manager(client: RedisReader) -> dict[str, Any]:
     """What the service manager says: `managed` is false when there is none or it cannot be asked."""
     try:
-        return {"managed": True, "running": await ServiceControl(client.service).running()}
+        return {"managed": True, "running": await ServiceStatus(client.service).running()}
     except CockpitError:
         return {"managed": False, "running": False}
 

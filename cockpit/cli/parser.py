@@ -1,0 +1,153 @@
+"""Every command with its arguments; what carries one out is named, and loaded when it is called."""
+
+from __future__ import annotations
+
+import re
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from cockpit import __version__
+from cockpit.cli.exits import EPILOG
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parser() -> ArgumentParser:
+    """The parser of the whole command line."""
+    top = ArgumentParser(
+        "cockpit",
+        description="Sees what broke, finds out why, shows the change and the way back. Without a command: the screen.",
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    top.set_defaults(does="screen:show")
+    top.add_argument("--version", action="version", version=f"cockpit {__version__}")
+    _config(top)
+    top.add_argument("--demo", action="store_true", help="start a small homelab of real servers, and watch over it")
+    top.add_argument("--chaos", type=seconds, metavar="EVERY", help="with --demo: a random fault every 60s, 5m, …")
+    top.add_argument("--dry-run", action="store_true", dest="dry", help="plan and show changes, never apply one")
+    top.add_argument("--readonly", action="store_true", help="show what is recorded; look at nothing, change nothing")
+    commands = top.add_subparsers(metavar="COMMAND", title="commands")
+    _setting_up(commands)
+    _reading(commands)
+    _deciding(commands)
+    _tools(commands)
+    _lab(commands)
+    return top
+
+
+def seconds(text: str) -> float:
+    """A duration such as 90, 60s, 5m or 1h, in seconds. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not match or float(match[1]) <= 0:
+        raise ArgumentTypeError(f"'{text}' is no duration; write 60s, 5m or 1h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def number(text: str) -> int:
+    """An id as it is shown: 7 or #7. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"#?([0-9]{1,18})", text)
+    if not match:
+        raise ArgumentTypeError(f"'{text}' is no id; write a number")
+    return int(match[1])
+
+
+def _config(command: ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, default=SUPPRESS, metavar="FILE", help="read this config file alone")
+
+
+def _add(commands: Commands, name: str, does: str, help: str, *, json: bool = False) -> ArgumentParser:
+    command = commands.add_parser(name, help=help, description=help)
+    command.set_defaults(does=does)
+    _config(command)
+    if json:
+        command.add_argument("--json", action="store_true", help="print JSON with a schema_version")
+    return command
+
+
+def _group(commands: Commands, name: str, help: str) -> Commands:
+    return commands.add_parser(name, help=help, description=help).add_subparsers(metavar="COMMAND", required=True)
+
+
+def _setting_up(commands: Commands) -> None:
+    init = _add(commands, "init", "init:write", "find what runs on this machine, and write a config")
+    init.add_argument("--no-input", action="store_true", help="take everything that was found, ask nothing")
+    _add(
+        commands,
+        "doctor",
+        "doctor:examine",
+        "check config, log and each service; say how to mend what is wrong",
+        json=True,
+    )
+    config = _group(commands, "config", "look at the settings")
+    _add(config, "show", "configuring:show", "every setting, with the place it was set; secrets are hidden", json=True)
+    completion = _add(commands, "completion", "configuring:completion", "print the completion script for a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _reading(commands: Commands) -> None:
+    _add(commands, "services", "reading:services", "list services with the last that is known of each", json=True)
+    incidents = _add(
+        commands, "incidents", "reading:incidents", "list incidents, those that wait for a person first", json=True
+    )
+    incidents.add_argument("--all", action="store_true", help="resolved ones as well")
+    show = _add(
+        commands, "show", "showing:show", "show an incident with its timeline, evidence and proposals", json=True
+    )
+    show.add_argument("id", type=number, help="the incident's id")
+    show.add_argument("--proposal", action="store_true", help="the id is a proposal's")
+    changes = _add(
+        commands, "changes", "reading:changes", "list proposals and what became of them, newest first", json=True
+    )
+    changes.add_argument("--limit", type=int, default=50, help="at most so many (50)")
+    export = _add(commands, "export", "exporting:export", "print an incident as Markdown")
+    export.add_argument("id", type=number, help="the incident's id")
+    audit = _group(commands, "audit", "check the change log")
+    _add(audit, "verify", "auditing:verify", "find every edited, removed, inserted or cut-off row", json=True)
+
+
+def _deciding(commands: Commands) -> None:
+    approve = _add(commands, "approve", "deciding:approve", "approve a proposal as shown, and wait for its outcome")
+    approve.add_argument("id", type=number, help="the proposal's id")
+    approve.add_argument(
+        "--digest", metavar="PREFIX", help="of the plan you saw, 8 digits or more; without it, it is shown"
+    )
+    approve.add_argument("--name", default="", help="the service's name, where a proposal asks for it")
+    approve.add_argument("--wait", type=seconds, default=60.0, help="how long to wait for the outcome (60s)")
+    deny = _add(commands, "deny", "deciding:deny", "deny a proposal")
+    deny.add_argument("id", type=number, help="the proposal's id")
+    deny.add_argument("--reason", default="", help="kept in the log")
+    undo = _add(commands, "undo", "deciding:undo", "propose to put back what a proposal changed")
+    undo.add_argument("id", type=number, help="the id of the proposal that was carried out")
+    _add(commands, "freeze", "deciding:freeze", "stop all changes at once; looking goes on")
+    _add(commands, "unfreeze", "deciding:unfreeze", "allow changes again")
+
+
+def _tools(commands: Commands) -> None:
+    tools = _add(commands, "tools", "catalogue:tools", "list tools, or show one with its arguments", json=True)
+    tools.add_argument("tool", nargs="?", help="show this one")
+    tools.add_argument("--all", action="store_true", help="also those of kinds that are not configured")
+    tools.add_argument("--kinds", action="store_true", help="list kinds of service with their options")
+    run = _add(commands, "run", "running:run", "run a diagnostic, or propose a remediation", json=True)
+    run.add_argument("tool")
+    run.add_argument("arguments", nargs="*", metavar="key=value")
+    run.add_argument("--service", metavar="NAME", help="the service; needed where several are of the tool's kind")
+    run.add_argument(
+        "--dry-run", action="store_true", dest="plan_only", help="show what it would change; propose nothing"
+    )
+    run.add_argument("--reason", default="", help="kept with the proposal")
+
+
+def _lab(commands: Commands) -> None:
+    lab = _group(commands, "lab", "the homelab of the demo")
+    _add(lab, "up", "laboratory:up", "start a lab without a screen, until interrupted")
+    _add(lab, "faults", "laboratory:faults", "list what can go wrong", json=True)
+    _add(lab, "status", "laboratory:status", "list the servers of the running lab", json=True)
+    for verb, help in (("inject", "make a fault happen in the running lab"), ("clear", "take a fault away again")):
+        _add(lab, verb, f"laboratory:{verb}", help).add_argument("fault")

@@ -1,0 +1,36 @@
+"""Runs one command: parses, dispatches, and turns every error into one sentence and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from cockpit.cli import exits, output
+from cockpit.cli.parser import parser
+from cockpit.model import CockpitError
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry out a command line and return its exit status; never raises."""
+    arguments = parser().parse_args(argv)
+    module, _, name = arguments.does.partition(":")
+    try:
+        command: Callable[..., int] = getattr(import_module(f"cockpit.cli.{module}"), name)
+        status = command(arguments)
+        sys.stdout.flush()
+    except CockpitError as error:
+        output.talk(f"cockpit: {error}")
+        return exits.status_of(error)
+    except (KeyboardInterrupt, EOFError):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone; without this the interpreter complains once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.IO
+    except Exception as error:  # the outermost edge: a bug, told in one sentence
+        from cockpit.cli.crash import report
+
+        return report(error)
+    return status
