@@ -29,6 +29,7 @@ class Lines(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._inks: dict[Ink, Style] = {}
         self._head: Sequence[Line] = ()
         self._body: Sequence[Line] = ()
         self._foot: Sequence[Line] = ()
@@ -109,9 +110,23 @@ class Lines(ScrollView, can_focus=True):
         return self._strip(self._line_at(y), self.rich_style)
 
     def _strip(self, parts: Line, base: Style) -> Strip:
-        ink = self.get_component_rich_style
-        segments = [Segment(text, base + ink(f"lines--{name}", partial=True)) for text, name in parts]
+        segments = [Segment(text, base + self._ink(name)) for text, name in parts]
         return Strip(segments, width(parts)).adjust_cell_length(self.room, base)
+
+    def _ink(self, name: Ink) -> Style:
+        """The style of an ink, blended with this pane's ground; its own ground only where the style sheet gives one."""
+        if name not in self._inks:
+            styles = self.get_component_styles(f"lines--{name}")
+            whole = styles.rich_style
+            ground = whole.bgcolor if styles.has_rule("background") else None
+            attributes = Style(bold=whole.bold or None, italic=whole.italic or None, underline=whole.underline or None)
+            self._inks[name] = Style.from_color(whole.color, ground) + attributes
+        return self._inks[name]
+
+    def notify_style_update(self) -> None:
+        """The theme or the style sheet has changed."""
+        super().notify_style_update()
+        self._inks.clear()
 
     def scroll_lines(self, by: int) -> None:
         """Move the body by so many lines, at once."""

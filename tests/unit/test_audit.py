@@ -194,7 +194,8 @@ def splice(vandal: Vandal, older: Kept) -> str:
     for row in other.execute("select * from event where id between ? and ?", [start + shift, stop + shift]):
         vandal.write({**dict(row), "id": row["id"] - shift})
     other.close()
-    return f"event:{start}"
+    after = vandal.raw.execute("select min(id) from event where id > ?", [stop]).fetchone()[0]
+    return f"event:{after or start}"
 
 
 def insert_event(vandal: Vandal, _: Kept) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 UNSYNCHRONISED = 0x40
@@ -39,8 +40,12 @@ class Clock:
         return bool(self.service) and not self.synchronised
 
 
-def clock() -> Clock:
-    """Read the clock's state; changes nothing."""
+def clock(running: Collection[str]) -> Clock:
+    """Read the clock's state; changes nothing.
+
+    Args:
+        running: the names of the processes that run.
+    """
     state = _Timex()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.adjtimex(ctypes.byref(state)) < 0:
@@ -50,12 +55,5 @@ def clock() -> Clock:
         synchronised=not state.status & UNSYNCHRONISED,
         offset_seconds=state.offset / unit,
         max_error_seconds=state.maxerror / 1e6,
-        service=_service(),
+        service=next((name for name in SERVICES if name in running), ""),
     )
-
-
-def _service() -> str:
-    import psutil
-
-    names = {process.info["name"] for process in psutil.process_iter(["name"])}
-    return next((name for name in SERVICES if name in names), "")

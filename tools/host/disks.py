@@ -46,14 +46,14 @@ class Disk:
         }
 
 
-def disks(also: Iterable[str] = ()) -> list[Disk]:
+def disks(also: Iterable[Path] = ()) -> list[Disk]:
     """The root file system, every disk that is mounted, and those that hold the folders in `also`."""
     import psutil
 
     mounted = psutil.disk_partitions(all=True)
     real = {part.mountpoint for part in psutil.disk_partitions(all=False)}
     kinds = {part.mountpoint: part.fstype for part in mounted}
-    wanted = ["/", *sorted(real), *(_mount_of(Path(folder), set(kinds)) for folder in also)]
+    wanted = ["/", *sorted(real), *(_mount_of(folder, set(kinds)) for folder in also)]
     found: dict[int, Disk] = {}
     for mount in wanted:
         kind = kinds.get(mount, "")

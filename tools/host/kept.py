@@ -11,18 +11,19 @@ import gzip
 import hashlib
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from cockpit.model import Unexpected
-from tools.host.folders import opened_file, opened_folder
+from tools.host.folders import free_bytes, opened_file, opened_folder
 
 HEAD = 4096
 """Bytes at the beginning of a log that tell its old content from its new."""
 CHUNK = 1 << 20
-CATCHING_UP = 20
-"""Times that lines written meanwhile are copied too, before we say that it grows too fast."""
+CATCHING_UP = 256
+"""Megabytes written while it is copied, before we say that it grows too fast."""
 LARGEST_TAIL = 64 << 20
 """Bytes of new log that can be kept when the old ones are put back in front."""
 
@@ -62,19 +63,19 @@ class Identity:
 
 def identity(place: Place) -> Identity | None:
     """Which file the log is now; None when there is none of its own. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
         with opened_folder(Path(place.root), place.folder) as folder, opened_file(folder, place.name) as log:
             state = os.fstat(log)
             return Identity(state.st_dev, state.st_ino, _digest(os.pread(log, HEAD, 0)), state.st_size)
-    return None
+    except FileNotFoundError:
+        return None
 
 
 def kept_head(place: Place) -> str:
     """How the kept copy begins; empty when there is none, or it is no whole gzip file."""
     try:
         with opened_folder(Path(place.root), place.folder) as folder, opened_file(folder, place.kept) as copy:
-            with gzip.open(os.fdopen(os.dup(copy), "rb")) as content:
-                return _digest(content.read(HEAD))
+            return _digest(next(_chunks(copy), b"")[:HEAD])
     except (FileNotFoundError, EOFError, zlib.error, gzip.BadGzipFile):
         return ""
 
@@ -117,28 +118,86 @@ def empty(place: Place) -> None:
 def put_back(place: Place) -> None:
     """Put the kept copy back in front of what the log holds by now, and remove the copy.
 
-    Raises OSError, and Unexpected when the new log is too long to be moved.
+    Raises OSError, and Unexpected when there is no room, or the new log is too long to be moved.
     """
     with opened_folder(Path(place.root), place.folder) as folder:
         with opened_file(folder, place.name, os.O_RDWR) as log, opened_file(folder, place.kept) as copy:
             length = sum(len(chunk) for chunk in _chunks(copy))
-            tail = _whole(log)
-            os.posix_fallocate(log, length, len(tail) or 1)
+            if free_bytes(folder) < length:
+                raise Unexpected(f"There is no room for the {length} bytes of the kept copy.", "Make room first.")
+            tail = _tail(log)
             os.ftruncate(log, length + len(tail))
-            late = os.pread(log, CHUNK, len(tail)).rstrip(b"\0") if len(tail) < length else b""
+            # Lines written between the last two statements; what is written from here on goes behind.
+            late = os.pread(log, min(CHUNK, length), len(tail)).rstrip(b"\0")
             os.pwrite(log, tail, length)
             at = 0
             for chunk in _chunks(copy):
                 at += os.pwrite(log, chunk, at)
-            # Lines that were written between our reading and our making room.
-            os.pwrite(log, late, os.fstat(log).st_size)
+            with opened_file(folder, place.name, os.O_WRONLY | os.O_APPEND) as end:
+                os.write(end, late)
             os.fsync(log)
         os.unlink(place.kept, dir_fd=folder)
 
 
 @contextlib.contextmanager
-def _created(folder: int, name: str, like: int):  # type: ignore[no-untyped-def]  # see below
-    raise NotImplementedError
+def _created(folder: int, name: str, like: int) -> Iterator[int]:
+    """A new file that whoever may read the log may read, and nobody else."""
+    owner = os.fstat(like)
+    copy = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(copy, owner.st_uid, owner.st_gid)
+        os.fchmod(copy, owner.st_mode & 0o777)
+        yield copy
+    finally:
+        os.close(copy)
+
+
+def _compress(log: int, copy: int) -> tuple[int, str]:
+    """Copy until nothing new is written; returns how many bytes were read, and their SHA-256."""
+    read, digest = 0, hashlib.sha256()
+    enough = os.fstat(log).st_size + CATCHING_UP * CHUNK
+    with _stream(copy, "wb") as file, gzip.GzipFile(fileobj=file, mode="wb", compresslevel=5, mtime=0) as packed:
+        while chunk := os.pread(log, CHUNK, read):
+            if read > enough:
+                raise Unexpected(
+                    "The log grows faster than it can be copied.", "Stop the service that writes it first."
+                )
+            packed.write(chunk)
+            digest.update(chunk)
+            read += len(chunk)
+    os.fsync(copy)
+    return read, digest.hexdigest()
+
+
+def _compare(copy: int, read: int, digest: str) -> None:
+    length, again = 0, hashlib.sha256()
+    for chunk in _chunks(copy):
+        length += len(chunk)
+        again.update(chunk)
+    if (length, again.hexdigest()) != (read, digest):
+        raise Unexpected("The kept copy is not what was read from the log.", "Check that disk before anything else.")
+
+
+def _chunks(copy: int) -> Iterator[bytes]:
+    os.lseek(copy, 0, os.SEEK_SET)
+    with _stream(copy, "rb") as file, gzip.GzipFile(fileobj=file, mode="rb") as packed:
+        while chunk := packed.read(CHUNK):
+            yield chunk
+
+
+def _tail(log: int) -> bytes:
+    size = os.fstat(log).st_size
+    if size > LARGEST_TAIL:
+        raise Unexpected(f"The log holds {size} new bytes by now, too many to be moved.", "Rotate it again first.")
+    content = b""
+    while chunk := os.pread(log, CHUNK, len(content)):
+        content += chunk
+    return content
+
+
+def _stream(descriptor: int, mode: str) -> BinaryIO:
+    return cast(BinaryIO, os.fdopen(os.dup(descriptor), mode))
 
 
 def _digest(content: bytes) -> str:

@@ -1,0 +1,99 @@
+"""Shows one incident or proposal as a person reads it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from cockpit.cli import output
+from cockpit.cli.exits import OK
+from cockpit.cli.opening import reading, settings_of
+from cockpit.cli.reading import told
+from cockpit.model import CockpitError, Incident, Plan, Proposal, ProposalState
+from cockpit.store.reader import Reader
+from widgets.figures import duration, moment
+
+EVENTS = 5000
+"""Events of one incident that are shown at the most, the newest ones."""
+
+
+def show(arguments: Namespace) -> int:
+    """Show an incident with its timeline, evidence and proposals; or one proposal."""
+    with reading(settings_of(arguments)) as reader:
+        if reader is None:
+            raise CockpitError("Nothing was ever recorded.", "Start the agent with: cockpit")
+        if arguments.proposal:
+            _proposal(reader, reader.proposal(arguments.id), json=arguments.json)
+        else:
+            _incident(reader, reader.incident(arguments.id), json=arguments.json)
+    return OK
+
+
+def plan_text(plan: Plan) -> Iterator[str]:
+    """Everything an approval of the plan covers, as the screen shows it."""
+    from widgets.line import plain
+    from widgets.plan import plan_lines
+
+    return (plain(line).rstrip() for line in plan_lines(plan, 100))
+
+
+def proposal_text(reader: Reader, proposal: Proposal) -> Iterator[str]:
+    """A proposal with its plan, its digest, and what was decided and came of it."""
+    yield f"Proposal {proposal.id}: {proposal.plan.summary}"
+    yield f"State     {proposal.state}" + (f": {proposal.outcome}" if proposal.outcome else "")
+    yield f"Why       {proposal.reason}"
+    yield f"Approval  {proposal.approval}" + (f": {proposal.policy}" if proposal.policy else "")
+    yield f"Digest    {proposal.digest}"
+    yield from plan_text(proposal.plan)
+    if decision := reader.decision(proposal.id):
+        reason = f": {decision.reason}" if decision.reason else ""
+        yield f"Decided   {decision.verdict} by {decision.by}, {decision.channel}, {_when(decision.at)}{reason}"
+    for applied in reader.applied(proposal.id):
+        yield f"Change {applied.position + 1}  {applied.state}" + (f": {applied.outcome}" if applied.outcome else "")
+    if proposal.state is ProposalState.PENDING:
+        yield f"Decide with: cockpit approve {proposal.id}  or  cockpit deny {proposal.id}"
+
+
+def _proposal(reader: Reader, proposal: Proposal, *, json: bool) -> None:
+    if json:
+        output.as_json(proposal=told(reader, proposal))
+        return
+    for line in proposal_text(reader, proposal):
+        output.line(line)
+
+
+def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
+    events = reader.events(before=sys.maxsize, incident=incident.id, limit=EVENTS)
+    runs = reader.runs(incident.id)
+    proposals = reader.proposals(incident=incident.id)[::-1]
+    if json:
+        output.as_json(
+            incident=asdict(incident),
+            alerts=[asdict(raised) for raised in reader.alerts(incident=incident.id)],
+            events=[asdict(event) for event in events],
+            runs=[asdict(run) for run in runs],
+            proposals=[told(reader, proposal) for proposal in proposals],
+        )
+        return
+    output.line(f"Incident {incident.id}: {incident.title}")
+    output.line(f"{incident.service}, {incident.severity}, {incident.status}, since {_when(incident.opened_at)}")
+    if incident.cause:
+        output.line(f"Cause: {incident.cause}")
+    output.line("\nTimeline")
+    for event in events:
+        output.line(f"  {_when(event.at)}  {event.actor}: {event.text}")
+    output.line("\nEvidence" if runs else "")
+    for run in runs:
+        output.line(f"  run {run.id}  {run.call.tool} ({duration(run.seconds)}): {run.summary}")
+    for proposal in proposals:
+        output.line()
+        for line in proposal_text(reader, proposal):
+            output.line(line)
+
+
+def _when(at: float) -> str:
+    import time
+
+    return moment(at, time.time())
