@@ -13,7 +13,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cockpit.model import JSON
-from cockpit.secret_patterns import is_reference, may_match, names_secret, rules
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -25,7 +24,7 @@ DEEPEST = 60
 """Levels of nesting that `Redactor.scrub` follows; what is deeper is replaced by a sign."""
 MOST_REMEMBERED = 10_000
 """Secrets that keep a placeholder of their own; a stranger must not be able to fill our memory."""
-PLACEHOLDER = re.compile(r"‹secret:[^›\s]{1,120}›(?=$|[,;&])")
+PLACEHOLDER = r"‹secret:[^›\s]{1,120}›(?=$|[,;&])"
 
 BLANK = frozenset(
     [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)]
@@ -143,6 +142,8 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text with known secrets, and what has the shape of one, replaced by placeholders."""
+        from cockpit.secret_patterns import may_match, rules
+
         if self._forms:
             known = self._known or self._compiled()
             text = known.sub(lambda match: self._forms[match[0]], text)
@@ -174,21 +175,25 @@ class Redactor:
         if depth >= DEEPEST:
             return "…"
         if isinstance(value, Mapping):
-            return {
-                self._key(key): self._scrub(item, secret=secret or names_secret(str(key)), depth=depth + 1)
-                for key, item in value.items()
-            }
+            return {self._key(key): self._under(key, item, secret=secret, depth=depth) for key, item in value.items()}
         return [self._scrub(item, secret=secret, depth=depth + 1) for item in value]
+
+    def _under(self, key: object, value: JSON, *, secret: bool, depth: int) -> JSON:
+        from cockpit.secret_patterns import names_secret
+
+        return self._scrub(value, secret=secret or names_secret(str(key)), depth=depth + 1)
 
     def _key(self, key: object) -> str:
         return clean(self.redact(str(key)))
 
     def _whole(self, value: str) -> str:
-        return value if PLACEHOLDER.fullmatch(value) else self._placeholder(value)
+        return value if re.fullmatch(PLACEHOLDER, value) else self._placeholder(value)
 
     def _replace(self, match: re.Match[str]) -> str:
+        from cockpit.secret_patterns import is_reference
+
         name = match.lastgroup
-        if name is None or PLACEHOLDER.match(match[name]) or is_reference(match[name]):
+        if name is None or re.match(PLACEHOLDER, match[name]) or is_reference(match[name]):
             return match[0]
         start, end = match.start(name) - match.start(), match.end(name) - match.start()
         return match[0][:start] + self._placeholder(match[name]) + match[0][end:]

@@ -92,7 +92,7 @@ class ServiceStatus:
 
     async def _execute(self, verb: str) -> Output:
         argv = self.argv(verb)
-        if self.unit and not _systemd_runs():
+        if self.unit and not systemd_runs():
             raise Unreachable(f"systemd does not run on this machine, and {self.name} names a unit.", self._fix)
         return await execute(argv, seconds=TIME_LIMIT)
 
@@ -121,5 +121,6 @@ def _options(service: Service, part: tuple[str, str] | None) -> Mapping[str, JSO
     return entry
 
 
-def _systemd_runs() -> bool:
+def systemd_runs() -> bool:
+    """Whether systemd is this machine's service manager."""
     return BOOTED.is_dir()

@@ -54,17 +54,17 @@ class Tabs(Lines, can_focus=False):
 
     def body(self, room: int) -> Sequence[Line]:
         """One line: name, views, mode."""
-        left: list[Part] = [(" cockpit ", Ink.STRONG)] if room >= 78 else []
+        left: list[Part] = [(" cockpit ", Ink.STRONG)] if room >= 90 else []
         for number, view in enumerate(self._views, 1):
             here = view == self._current
-            left += [(f" {number} ", Ink.KEY), (view, Ink.HEAD if here else Ink.DIM), (" ", Ink.PLAIN)]
+            left += [(f" {number} ", Ink.HERE if here else Ink.KEY), (f"{view} ", Ink.HERE if here else Ink.DIM)]
         frozen = self._standing.frozen_by
         mode = (f"FROZEN by {frozen} ", Ink.BAD) if frozen else (f"{self._standing.mode} ", Ink.CALM)
         return [_spread(line(*left), line(mode), room)]
 
     def on_click(self, event: events.Click) -> None:
         """Tell which view was clicked."""
-        x = 9 if self.room >= 78 else 0
+        x = 9 if self.room >= 90 else 0
         for number, view in enumerate(self._views, 1):
             x += len(f" {number} {view} ")
             if event.x < x:
@@ -88,12 +88,13 @@ class Status(Lines, can_focus=False):
         """One line."""
         now = self._standing
         left: list[Part] = []
+        if now.waiting:
+            left.append((f" ▲ {now.waiting} {'waits' if now.waiting == 1 else 'wait'} for you ", Ink.WARN))
         for level in (Level.UP, Level.DEGRADED, Level.DOWN, Level.UNKNOWN):
             count = now.levels.get(level, 0)
-            ink = LEVELS[level].ink if count else Ink.DIM
-            left += [(f" {LEVELS[level].glyph} ", ink), (f"{count} {level}", ink if count else Ink.DIM), (" ", Ink.PLAIN)]
-        if now.waiting:
-            left.append((f"  ▲ {now.waiting} {'waits' if now.waiting == 1 else 'wait'} for you", Ink.WARN))
+            if count or level is not Level.UNKNOWN:
+                ink = LEVELS[level].ink if count else Ink.DIM
+                left.append((f" {LEVELS[level].glyph} {count} {level} ", ink))
         return [_spread(line(*left), line((f"agent: {now.agent} ", Ink.DIM)), room)]
 
 
@@ -103,16 +104,16 @@ class Headline(Lines, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._text = ""
-        self._ink = Ink.PLAIN
+        self._tone = Ink.PLAIN
 
     def show(self, text: str, ink: Ink) -> None:
         """Show this sentence."""
-        self._text, self._ink = text, ink
+        self._text, self._tone = text, ink
         self.update()
 
     def body(self, room: int) -> Sequence[Line]:
         """One line."""
-        return [line((f" {self._text}", self._ink))]
+        return [line((f" {self._text}", self._tone))]
 
 
 class Hints(Lines, can_focus=False):

@@ -25,6 +25,9 @@ class Ink(StrEnum):
     DIM = "dim"
     STRONG = "strong"
     HEAD = "head"
+    HERE = "here"
+    """Where the operator is, among other places."""
+    LABEL = "label"
     KEY = "key"
     GOOD = "good"
     WARN = "warn"
@@ -113,10 +116,10 @@ def wrap(text: str, room: int) -> list[str]:
     return [piece for row in clean(text, lines=True).expandtabs(4).split("\n") for piece in _wrapped(row, room)]
 
 
-def block(label: str, text: str, room: int, ink: Ink = Ink.PLAIN, *, indent: int = 10) -> Iterator[Line]:
+def block(label: str, text: str, room: int, ink: Ink = Ink.PLAIN, *, indent: int = 11) -> Iterator[Line]:
     """A labelled paragraph: the label once, the text wrapped beside it."""
     for index, piece in enumerate(wrap(text, room - indent)):
-        yield ((label if index == 0 else "").ljust(indent), Ink.HEAD), (piece, ink)
+        yield ((f" {label}" if index == 0 else "").ljust(indent), Ink.LABEL), (piece, ink)
 
 
 @lru_cache(2048)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from cockpit.model import JSON, Change, Plan
 from widgets.line import Ink, Line, block, line, wrap
 
-INDENT = 10
+INDENT = 11
 CONTEXT = 2
 """Unchanged lines that stand around a changed one of a long text."""
 
@@ -19,7 +19,7 @@ def plan_lines(plan: Plan, room: int) -> Iterator[Line]:
     for position, change in enumerate(plan.changes, 1):
         if many:
             yield line()
-            yield line((f"Change {position} of {len(plan.changes)}", Ink.STRONG))
+            yield line((f" Change {position} of {len(plan.changes)}", Ink.STRONG))
         yield from change_lines(change, room)
     if not plan.changes:
         yield from block("Nothing", f"to do: {plan.summary}", room)
@@ -79,7 +79,7 @@ def look_alikes(text: str) -> Iterator[str]:
 
 def _labelled(label: str, lines: Iterator[Line]) -> Iterator[Line]:
     for index, each in enumerate(lines):
-        yield ((label if index == 0 else "").ljust(INDENT), Ink.HEAD), *each
+        yield ((f" {label}" if index == 0 else "").ljust(INDENT), Ink.LABEL), *each
 
 
 def _step(step: str, room: int) -> Iterator[Line]:

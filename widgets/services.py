@@ -46,7 +46,7 @@ class Services(Rows):
         """Show these services as of `now`."""
         self._seen = sorted(seen, key=lambda each: (ORDER[each.watched.health.level], each.watched.service.name))
         self._now = now
-        self.border_subtitle = str(len(seen)) if seen else ""
+        self.border_title = f"{self.TITLE}  {len(seen)}" if seen else self.TITLE
         self.update()
 
     def rows(self, room: int) -> Sequence[Row]:

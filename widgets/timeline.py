@@ -20,13 +20,13 @@ KINDS = {
 }
 
 
-def event_line(event: Event, *, service: bool = False) -> Line:
-    """One event on one line: when, who, what kind, and what happened."""
+def event_line(event: Event, room: int, *, service: bool = False) -> Line:
+    """One event on one line: when, who (where there is room), what kind, and what happened."""
     where = (column(event.service, 16, Ink.DIM), (" ", Ink.PLAIN)) if service else ()
+    who = (column(event.actor, 9, Ink.DIM), (" ", Ink.PLAIN)) if room >= 70 else ()
     return line(
         (f" {clock(event.at)} ", Ink.DIM),
-        column(event.actor, 9, Ink.DIM),
-        (" ", Ink.PLAIN),
+        *who,
         *where,
         column(event.kind, 10, KINDS.get(event.kind, Ink.DIM)),
         (event.text.replace("\n", " "), Ink.PLAIN if event.kind in KINDS else Ink.DIM),
@@ -43,34 +43,38 @@ class Timeline(Document):
         super().__init__(id=id, classes=classes)
         self._events: Sequence[Event] = ()
         self._subject: object = None
+        self._following = True
 
     def show(self, subject: object, events: Sequence[Event]) -> None:
         """Show these events of that incident."""
         if events == self._events and subject == self._subject:
             return
-        at_end = self.scroll_offset.y >= self.max_scroll_y or subject != self._subject
+        self._following = self._following or subject != self._subject
         self._events, self._subject = events, subject
+        self.border_title = f"{self.TITLE} of #{subject}" if isinstance(subject, int) else self.TITLE
         self.update()
-        if at_end:
+
+    def update(self) -> None:
+        """Show the present events; the newest stays in sight."""
+        super().update()
+        if self._following:
             self.action_bottom()
 
-    def on_resize(self) -> None:
-        """Lay out anew; the newest event stays in sight."""
-        at_end = self.scroll_offset.y >= self.max_scroll_y
-        super().on_resize()
-        if at_end:
-            self.action_bottom()
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow the newest event while it is in sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self._following = new_value >= self.max_scroll_y or (self._following and new_value > old_value)
 
     def body(self, room: int) -> Sequence[Line]:
         """One line an event; the last two may take as many as they need."""
         if not self._events:
             return [line((" Choose an incident to see what happened in it.", Ink.DIM))]
         *older, last = self._events
-        return [*(event_line(event) for event in older), *_whole(last, room)]
+        return [*(event_line(event, room) for event in older), *_whole(last, room)]
 
 
 def _whole(event: Event, room: int) -> Sequence[Line]:
-    first = event_line(event)
+    first = event_line(event, room)
     used = sum(len(text) for text, _ in first[:-1])
     text, ink = first[-1]
     pieces = wrap(text, max(room - used, 20))

@@ -147,6 +147,8 @@ async def _approve(settings: Settings, proposal: Proposal, name: str, wait: floa
 async def _settled(running: Engine, id: int, wait: float) -> Proposal:
     """The proposal once nothing more happens to it, or as it stands when the time is over."""
     deadline = time.monotonic() + wait
-    while (proposal := running.reader.proposal(id)).state not in ENDS and time.monotonic() < deadline:
+    while (proposal := running.reader.proposal(id)).state not in ENDS:
+        if time.monotonic() >= deadline:
+            break
         await asyncio.sleep(POLL)
     return proposal

@@ -40,7 +40,9 @@ def as_json(**content: Any) -> None:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Rows in aligned columns; on a terminal the last column is cut, with a sign, to what fits."""
+    """Rows in aligned columns, if there are any; on a terminal the last one is cut, with a sign, to what fits."""
+    if not rows:
+        return
     cells = [[str(clean("–" if cell is None else str(cell))) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(headings, *cells, strict=True)]
     room = _room()

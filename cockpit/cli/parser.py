@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,13 +14,16 @@ from cockpit.cli.exits import EPILOG
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
+Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parser() -> ArgumentParser:
-    """The parser of the whole command line."""
+def parser(argv: Sequence[str] = ()) -> ArgumentParser:
+    """The parser of the whole command line; where `argv` starts with a command, of that command and its like.
+
+    Building all of it takes as long as reading the log does.
+    """
     top = ArgumentParser(
         "cockpit",
         description="Sees what broke, finds out why, shows the change and the way back. Without a command: the screen.",
@@ -34,11 +38,9 @@ def parser() -> ArgumentParser:
     top.add_argument("--dry-run", action="store_true", dest="dry", help="plan and show changes, never apply one")
     top.add_argument("--readonly", action="store_true", help="show what is recorded; look at nothing, change nothing")
     commands = top.add_subparsers(metavar="COMMAND", title="commands")
-    _setting_up(commands)
-    _reading(commands)
-    _deciding(commands)
-    _tools(commands)
-    _lab(commands)
+    for add, names in GROUPS:
+        if not argv or argv[0] in names or argv[0] not in COMMANDS:
+            add(commands)
     return top
 
 
@@ -97,15 +99,18 @@ def _reading(commands: Commands) -> None:
         commands, "incidents", "reading:incidents", "list incidents, those that wait for a person first", json=True
     )
     incidents.add_argument("--all", action="store_true", help="resolved ones as well")
+    changes = _add(
+        commands, "changes", "reading:changes", "list proposals and what became of them, newest first", json=True
+    )
+    changes.add_argument("--limit", type=int, default=50, help="at most so many (50)")
+
+
+def _looking_closer(commands: Commands) -> None:
     show = _add(
         commands, "show", "showing:show", "show an incident with its timeline, evidence and proposals", json=True
     )
     show.add_argument("id", type=number, help="the incident's id")
     show.add_argument("--proposal", action="store_true", help="the id is a proposal's")
-    changes = _add(
-        commands, "changes", "reading:changes", "list proposals and what became of them, newest first", json=True
-    )
-    changes.add_argument("--limit", type=int, default=50, help="at most so many (50)")
     export = _add(commands, "export", "exporting:export", "print an incident as Markdown")
     export.add_argument("id", type=number, help="the incident's id")
     audit = _group(commands, "audit", "check the change log")
@@ -151,3 +156,14 @@ def _lab(commands: Commands) -> None:
     _add(lab, "status", "laboratory:status", "list the servers of the running lab", json=True)
     for verb, help in (("inject", "make a fault happen in the running lab"), ("clear", "take a fault away again")):
         _add(lab, verb, f"laboratory:{verb}", help).add_argument("fault")
+
+
+GROUPS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
+    (_reading, ("services", "incidents", "changes")),
+    (_looking_closer, ("show", "export", "audit")),
+    (_deciding, ("approve", "deny", "undo", "freeze", "unfreeze")),
+    (_tools, ("tools", "run")),
+    (_setting_up, ("init", "doctor", "config", "completion")),
+    (_lab, ("lab",)),
+)
+COMMANDS = frozenset(name for _, names in GROUPS for name in names)

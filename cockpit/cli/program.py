@@ -14,7 +14,7 @@ from cockpit.model import CockpitError
 
 def run(argv: Sequence[str]) -> int:
     """Carry out a command line and return its exit status; never raises."""
-    arguments = parser().parse_args(argv)
+    arguments = parser(argv).parse_args(argv)
     module, _, name = arguments.does.partition(":")
     try:
         command: Callable[..., int] = getattr(import_module(f"cockpit.cli.{module}"), name)

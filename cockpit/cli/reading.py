@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cockpit.cli import output
 from cockpit.cli.exits import OK
 from cockpit.cli.opening import reading, settings_of
 from cockpit.model import Health, Level, Proposal, Watched
-from cockpit.store.reader import Reader
-from widgets.figures import age, duration
+
+if TYPE_CHECKING:
+    from cockpit.store.reader import Reader
 
 SIGNS = {Level.UP: "✓", Level.DEGRADED: "!", Level.DOWN: "✗", Level.UNKNOWN: "?"}
 NEVER = Health(Level.UNKNOWN, "Not looked at yet.")
@@ -28,6 +29,8 @@ def services(arguments: Namespace) -> int:
     if arguments.json:
         output.as_json(services=[_service(watched) for watched in found])
         return OK
+    from widgets.figures import age, duration
+
     now = time.time()
     output.table(
         ("service", "state", "since", "checked", "latency", "summary"),
@@ -55,6 +58,8 @@ def incidents(arguments: Namespace) -> int:
     if arguments.json:
         output.as_json(incidents=[asdict(incident) for incident in found])
         return OK
+    from widgets.figures import age
+
     now = time.time()
     output.table(
         ("id", "service", "severity", "status", "age", "title"),
@@ -75,6 +80,8 @@ def changes(arguments: Namespace) -> int:
         if arguments.json:
             output.as_json(changes=[told(reader, proposal) for proposal in found if reader])
             return OK
+    from widgets.figures import age
+
     now = time.time()
     output.table(
         ("id", "age", "service", "state", "approval", "summary"),

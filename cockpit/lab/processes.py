@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,26 +18,35 @@ import psutil
 from cockpit.lab.parts import Launch
 
 Identity: TypeAlias = "Mapping[str, float]"
-"""`pid` and `started`, seconds since the epoch."""
+"""`pid`, and `started` in clock ticks since the machine did, which setting its clock does not move."""
 
 MARK = "COCKPIT_LAB"
 """Set in the environment of every process of a lab, with the lab's folder."""
 
+GONE = ("Z", "X")
+"""States of a process that has ended and was not collected yet."""
+
 _children: list[subprocess.Popen[bytes]] = []
+_collecting = threading.Lock()
 
 
 def identity(pid: int) -> dict[str, float]:
-    """What tells a process from a later one with the same pid. Raises psutil.NoSuchProcess."""
-    return {"pid": pid, "started": psutil.Process(pid).create_time()}
+    """What tells a process from a later one with the same pid. Raises ProcessLookupError when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    if fields[0] in GONE:
+        raise ProcessLookupError(pid)
+    return {"pid": pid, "started": int(fields[19])}
 
 
 def alive(which: Identity) -> bool:
     """Whether the process that was written down still runs; a zombie or a reused pid does not count."""
     _reap()
     try:
-        process = psutil.Process(int(which["pid"]))
-        return process.create_time() == which["started"] and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        return identity(int(which["pid"]))["started"] == which["started"]
+    except ProcessLookupError:
         return False
 
 
@@ -55,7 +66,8 @@ def spawn(launch: Launch, log: Path, folder: Path) -> dict[str, float]:
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,
         )
-    _children.append(process)
+    with _collecting:
+        _children.append(process)
     return identity(process.pid)
 
 
@@ -86,18 +98,18 @@ def marked(folder: Path) -> list[dict[str, float]]:
         try:
             if wanted in environment.read_bytes().split(b"\0"):
                 found.append(identity(int(environment.parent.name)))
-        except (OSError, psutil.Error):
+        except OSError:
             continue
     return [one for one in found if one["pid"] != os.getpid()]
 
 
 def _children_of(pid: int) -> list[dict[str, float]]:
-    try:
-        return [
-            {"pid": child.pid, "started": child.create_time()} for child in psutil.Process(pid).children(recursive=True)
-        ]
-    except psutil.NoSuchProcess:
-        return []
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(ProcessLookupError):
+                found.append(identity(child.pid))
+    return found
 
 
 def _kill(family: Iterable[Identity]) -> None:
@@ -107,10 +119,8 @@ def _kill(family: Iterable[Identity]) -> None:
 
 def _signal(one: Identity, number: int) -> None:
     if alive(one):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(int(one["pid"]), number)
-        except ProcessLookupError:
-            return
 
 
 def _gone(family: Iterable[Identity], patience: float) -> bool:
@@ -125,4 +135,5 @@ def _gone(family: Iterable[Identity], patience: float) -> bool:
 
 def _reap() -> None:
     """Collect our own children that ended, or they stay zombies that look alive to others."""
-    _children[:] = [child for child in _children if child.poll() is None]
+    with _collecting:
+        _children[:] = [child for child in _children if child.poll() is None]

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Refused
 from redis.exceptions import ResponseError
 
@@ -21,7 +23,7 @@ from cockpit.lab.redis import connected
 FLOOD = "report-worker"
 """What the clients of the flood call themselves."""
 
-UNREAD = 6 * 1024 * 1024
+UNREAD = 8 * 1024 * 1024
 """Bytes of a monitor's output that pile up in Redis."""
 
 
@@ -29,7 +31,13 @@ async def flood(lab: Lab) -> list[Redis]:
     """Open connections and use none of them, until Redis refuses."""
     held: list[Redis] = []
     while True:
-        client = Redis(port=lab.port("redis"), client_name=FLOOD, single_connection_client=True, protocol=2)
+        client = Redis(
+            port=lab.port("redis"),
+            client_name=FLOOD,
+            single_connection_client=True,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+        )
         try:
             await client.initialize()
         except (Refused, ResponseError):

@@ -21,7 +21,7 @@ from cockpit.model import (
     Watched,
 )
 from widgets.bars import Standing
-from widgets.proposal import Case
+from widgets.case import Case
 from widgets.services import Seen
 
 if TYPE_CHECKING:

@@ -44,9 +44,8 @@ class Overview(View):
             with Vertical(id="left"):
                 yield Services(id="services")
                 yield Incidents(id="incidents")
-            with Vertical(id="right"):
                 yield Timeline(id="timeline")
-                yield ProposalPane(self.desk.clock, id="proposal")
+            yield ProposalPane(self.desk.clock, id="proposal")
 
     def read(self) -> Show:
         """Services, incidents, and all that stands around the chosen one."""

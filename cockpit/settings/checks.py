@@ -18,13 +18,13 @@ NAMES = {
     dict: "a table",
 }
 EXAMPLES = {str: '"text"', int: "3", float: "2.5", bool: "true", list: '["one", "two"]', dict: '{ name = "value" }'}
-BARE = re.compile(r"[A-Za-z0-9_-]+")
-TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+BARE = r"[A-Za-z0-9_-]+"
+TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
 def dotted(keys: Keys) -> str:
     """The keys as they are written in the file."""
-    return ".".join(key if BARE.fullmatch(key) else f'"{key}"' for key in keys)
+    return ".".join(key if re.fullmatch(BARE, key) else f'"{key}"' for key in keys)
 
 
 def unknown(keys: Keys, origin: Origin, known: Iterable[str]) -> SettingsError:
@@ -77,7 +77,7 @@ def at_least(keys: Keys, value: float, origin: Origin, least: float, *, above: b
 
 def hours(keys: Keys, value: list[str], origin: Origin) -> tuple[str, str]:
     """Two times of day. Raises SettingsError."""
-    if len(value) != 2 or not all(TIME.fullmatch(time) for time in value):
+    if len(value) != 2 or not all(re.fullmatch(TIME, time) for time in value):
         raise SettingsError(
             f"{origin}: '{dotted(keys)}' must be two times of day.", f'Write it like: {keys[-1]} = ["22:00", "07:00"]'
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -68,7 +67,7 @@ def _split(name: str) -> Keys:
 
 
 def _flag(name: str) -> str:
-    return "--" + re.sub("_", "-", _split(name)[-1])
+    return "--" + _split(name)[-1].replace("_", "-")
 
 
 def _known(found: Found) -> None:

@@ -22,9 +22,9 @@ EMBEDDED = re.compile(r"://[^/@:\s]*:([^/\s]+)@")
 
 
 def with_options(settings: Settings, registry: Registry, redactor: Redactor) -> Settings:
-    """The settings with every service's options checked, completed with defaults, and its secrets in place.
+    """The settings with every service's options checked, completed with defaults, its secrets in place.
 
-    Raises SettingsError for an unknown kind, option or tool, a missing or wrong value, or a secret that others can read.
+    Raises SettingsError for an unknown kind, option or tool, a wrong value, or a secret that others can read.
     """
     services = tuple(
         options_of(service, _kind(service, registry, settings.origins), settings.origins, redactor)

@@ -33,7 +33,7 @@ def fetch(form: str, where: str, origin: Origin) -> str:
 
 
 def refuse_readable(file: Path, why: str) -> None:
-    """Raise SettingsError with the command to type when others than its owner can read a file, or a stranger owns it."""
+    """Raise SettingsError with the command to type when others can read a file, or a stranger owns it."""
     try:
         found = file.stat()
     except OSError as error:

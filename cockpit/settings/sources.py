@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +13,6 @@ SYSTEM = Path("/etc/cockpit/config.toml")
 PREFIX = "COCKPIT_"
 RESERVED = ("COCKPIT_CONFIG", "COCKPIT_LAB")
 """Variables of ours that are no settings: the config file, and the mark on the lab's processes."""
-HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
-KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 Tree: TypeAlias = "dict[str, Any]"  # what tomllib returns
 Found: TypeAlias = "dict[Keys, tuple[Any, Origin]]"
@@ -38,16 +34,14 @@ def places(config: Path | None, environ: Mapping[str, str]) -> list[Path]:
 def read(file: Path) -> Found:
     """Every value in a TOML file by its keys. Raises SettingsError naming the line that is no TOML."""
     try:
-        text = file.read_text()
-        tree = tomllib.loads(text)
+        tree = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is not TOML: {error}.", "Correct that line.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{file} is not text in UTF-8.", "Save it as UTF-8.") from None
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.", "Check its owner and mode.") from None
-    lines = _lines(text)
-    return {keys: (value, Origin(str(file), _line(lines, keys))) for keys, value in _leaves(tree)}
+    return {keys: (value, Origin(str(file), keys)) for keys, value in _leaves(tree)}
 
 
 def from_environment(environ: Mapping[str, str]) -> Found:
@@ -82,28 +76,3 @@ def _leaves(tree: Tree, above: Keys = ()) -> list[tuple[Keys, Any]]:
         else:
             found.append(((*above, key), value))
     return found
-
-
-def _lines(text: str) -> dict[Keys, int]:
-    """The line on which each key, or table, is first written; tomllib does not tell."""
-    lines: dict[Keys, int] = {}
-    table: Keys = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        header, key = HEADER.match(line), KEY.match(line)
-        if header:
-            table = _parts(header[1])
-            lines.setdefault(table, number)
-        elif key:
-            lines.setdefault((*table, *_parts(key[1])), number)
-    return lines
-
-
-def _parts(dotted: str) -> Keys:
-    return tuple(part.strip("\"'") for part in PART.findall(dotted))
-
-
-def _line(lines: Mapping[Keys, int], keys: Keys) -> int:
-    for length in range(len(keys), 0, -1):
-        if keys[:length] in lines:
-            return lines[keys[:length]]
-    return 1

@@ -24,11 +24,18 @@ class Origin:
 
     place: str
     """A file's path, `$NAME` of an environment variable, or `--name` of a command line option."""
-    line: int = 0
-    """The line in the file; 0 where there is none."""
+    keys: Keys = ()
+    """In a file, what to look for there; empty for any other place."""
 
     def __str__(self) -> str:
-        return f"{self.place}, line {self.line}" if self.line else self.place
+        return f"{self.place}, line {self.line}" if self.keys else self.place
+
+    @property
+    def line(self) -> int:
+        """The line in the file, looked up when it is asked for; 0 where there is none."""
+        from cockpit.settings.lines import line_of
+
+        return line_of(Path(self.place), self.keys) if self.keys else 0
 
     @property
     def environment(self) -> bool:
@@ -38,7 +45,7 @@ class Origin:
     @property
     def file(self) -> Path | None:
         """The file it was set in, if it was one."""
-        return Path(self.place) if self.line else None
+        return Path(self.place) if self.keys else None
 
 
 @dataclass(frozen=True)

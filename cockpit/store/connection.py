@@ -68,6 +68,15 @@ def explained(path: Path) -> Iterator[None]:
         raise meaning(error, path) from error
     except UnicodeDecodeError as error:  # what sqlite3 raises when a damaged name stands in its message
         raise told(sqlite3.SQLITE_CORRUPT, path) from error
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: OSError) -> StoreError:
+    """The StoreError for a file or folder that the system refuses."""
+    return StoreError(
+        f"{path} cannot be opened: {error.strerror}.", "Check the owner and the free space of its folder."
+    )
 
 
 def meaning(error: sqlite3.Error, path: Path) -> StoreError:
@@ -152,7 +161,8 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             connection.close()
             code = error.sqlite_errorcode & 0xFF
-            if attempt != uri or code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            other = code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if attempt != uri or other or _has_wal(path):
                 raise
         except BaseException:
             connection.close()
@@ -160,6 +170,12 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
         else:
             return connection
     raise AssertionError("the second attempt returns or raises")
+
+
+def _has_wal(path: Path) -> bool:
+    """Whether commits lie beside the file, which reading it as an unchanging one would miss."""
+    wal = path.with_name(path.name + "-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def _make_private(path: Path) -> None:
@@ -172,6 +188,4 @@ def _make_private(path: Path) -> None:
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be opened: {error.strerror}.", "Check the owner and the free space of its folder."
-        ) from error
+        raise unusable(path, error) from error

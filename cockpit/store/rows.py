@@ -107,7 +107,7 @@ def alert_from(row: sqlite3.Row) -> Raised:
     return Raised(row["id"], row["incident"], alert, row["times"], row["resolved_at"])
 
 
-def event_from(row: sqlite3.Row) -> Event:
+def event_from(row: sqlite3.Row | Mapping[str, Any]) -> Event:
     """One line of a timeline."""
     return Event(
         id=row["id"],

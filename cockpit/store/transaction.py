@@ -26,6 +26,9 @@ ROW_OF = {
     "decision": "select * from decision where proposal = ?",
     "change": "select * from change where id = ?",
 }
+APPEND = """
+insert into event (id, at, incident, actor, kind, text, data, service, seals, mac) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 LAST_EVENT = "select id, mac from event order by id desc limit 1"
 TOUCH = "update incident set updated_at = max(updated_at, ?) where id = ?"
 
@@ -103,7 +106,7 @@ class Transaction:
             self.execute(TOUCH, self.now if at is None else at, incident)
         last = self.one(LAST_EVENT)
         previous = Head(last["id"], last["mac"]) if last else Head(0, GENESIS)
-        row: dict[str, SQL] = {
+        row: dict[str, int | float | str | None] = {
             "id": previous.id + 1,
             "at": float(self.now if at is None else at),
             "incident": incident,
@@ -114,15 +117,11 @@ class Transaction:
             "service": self.text(service),
             "seals": canonical({f"{table}:{key}": self._seal(table, key) for table, key in vouches}),
         }
-        mac = link(
-            self._key, previous.mac, {name: value for name, value in row.items() if not isinstance(value, bytes)}
-        )
-        self.insert("event", **row, mac=mac)
+        mac = link(self._key, previous.mac, row)
+        self.execute(APPEND, *row.values(), mac)
         self.head = Head(previous.id + 1, mac)
         self.urgent = self.urgent or kind in ("decision", "change", "freeze")
-        stored = self.one("select * from event where id = ?", self.head.id)
-        assert stored is not None
-        return event_from(stored)
+        return event_from(row)
 
     def _seal(self, table: str, key: int) -> str:
         row = self.row(table, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from cockpit.model import (
     Verdict,
     digest,
 )
+from cockpit.store.audit import Problem, verify
 from cockpit.store.store import Store
 
 START = 1_800_000_000.0
@@ -141,3 +143,40 @@ def health(level: Level = Level.UP, **samples: float) -> Health:
 
 def services(*names: str) -> list[Service]:
     return [Service(name, options={"password": "hunter2"}) for name in names]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A log that was closed, with its key and its anchor."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "cockpit.db"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "audit.key"
+
+    @property
+    def anchor(self) -> Path:
+        return self.folder / "audit.head"
+
+    def problems(self) -> list[Problem]:
+        return verify(self.path, self.key, [self.anchor])
+
+    def copy(self, folder: Path) -> Kept:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.folder, folder)
+        return Kept(folder)
+
+
+def live(folder: Path, incidents: int = 6, late: float = 0.0) -> Kept:
+    log = Log(folder)
+    log.clock.now += late
+    for number in range(incidents):
+        log.clock.now += 1000.0
+        log.lived_through(f"redis/{number}", after=number + 2)
+    log.store.close()
+    return Kept(folder)

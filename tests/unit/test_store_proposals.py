@@ -223,7 +223,8 @@ def test_a_change_goes_its_way_and_every_step_is_an_event(log: Log) -> None:
 
 LEGAL = {
     ("claimed", "applying"), ("claimed", "failed"), ("claimed", "skipped"),
-    ("applying", "verifying"), ("applying", "done"), ("applying", "failed"), ("applying", "unknown"), ("applying", "undone"),
+    ("applying", "verifying"), ("applying", "done"), ("applying", "failed"),
+    ("applying", "unknown"), ("applying", "undone"),
     ("verifying", "done"), ("verifying", "failed"), ("verifying", "unknown"), ("verifying", "undone"),
     ("done", "undone"), ("failed", "undone"),
     ("unknown", "done"), ("unknown", "failed"), ("unknown", "undone"),

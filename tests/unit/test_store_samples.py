@@ -141,7 +141,7 @@ def test_thinning_lets_others_write_in_between(log: Log) -> None:
     held = []
     begin = log.store._transaction
 
-    def counted():  # noqa: ANN202  a context manager as it comes
+    def counted():
         held.append(log.store.reader.last_event())
         return begin()
 

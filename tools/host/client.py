@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from cockpit.model import CockpitError, Denied, Unexpected
 from cockpit.toolkit import Client
 from tools.control import ServiceControl, ServiceStatus
+from tools.host.census import start_ticks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -139,44 +140,36 @@ class HostWriter(HostReader):
         """Start, stop or restart a configured service. Raises Unexpected when the command fails."""
         await ServiceControl(self.service, ("units", unit)).run(verb)
 
-    async def signal(self, pid: int, started: float, number: signal.Signals) -> None:
+    async def signal(self, pid: int, started: int, number: signal.Signals) -> None:
         """Send a signal to exactly that process; one that is gone by now is no error."""
         await self.call(_signal, pid, started, number)
 
 
-def identity_of(pid: int) -> str:
-    """A process's pid and start time as one text; empty when it is gone or a zombie."""
+def _process_in(pid_file: Path) -> str:
+    """Which process a pid file names; empty when that is gone or a zombie."""
     import psutil
 
-    try:
-        process = psutil.Process(pid)
-        return "" if process.status() == psutil.STATUS_ZOMBIE else f"process {pid}, started {process.create_time():.2f}"
-    except (psutil.NoSuchProcess, ValueError, OverflowError):
-        return ""
-
-
-def _process_in(pid_file: Path) -> str:
     try:
         text, written = pid_file.read_text().strip(), pid_file.stat().st_mtime
-    except FileNotFoundError:
+        process = psutil.Process(int(text))
+        # A process that started after the file was written has only inherited the pid.
+        if process.status() == psutil.STATUS_ZOMBIE or process.create_time() > written + 1:
+            return ""
+    except (FileNotFoundError, ValueError, OverflowError, psutil.NoSuchProcess):
         return ""
-    found = identity_of(int(text)) if text.isdigit() else ""
-    # A process that started after the file was written has only inherited the pid.
-    return found if found and float(found.rpartition(" ")[2]) <= written + 1 else ""
+    return f"process {process.pid}, started at tick {start_ticks(process.pid)}"
 
 
-def _signal(pid: int, started: float, number: signal.Signals) -> None:
-    import psutil
-
+def _signal(pid: int, started: int, number: signal.Signals) -> None:
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
         # The descriptor holds on to one process; only then is it certain whose start time is compared.
-        if abs(psutil.Process(pid).create_time() - started) < 0.01:
+        if start_ticks(pid) == started:
             signal.pidfd_send_signal(descriptor, number)
-    except (psutil.NoSuchProcess, ProcessLookupError):
+    except ProcessLookupError:
         return
     finally:
         os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Mapping
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused
@@ -25,8 +24,10 @@ def _place(key: JSON) -> Place:
     return Place(str(fields["root"]), str(fields["below"]), str(fields["kept"]))
 
 
-def _key(log: LogFile, stamp: str) -> dict[str, JSON]:
-    return {"log": log.set, "root": str(log.root), "below": log.below, "kept": f"{log.path.name}.{stamp}.gz"}
+def _key(log: LogFile, state: Identity | None = None) -> dict[str, JSON]:
+    """Which log, and the name of its copy; named after its beginning, so that the same plan is the same later."""
+    kept = f"{log.path.name}.{state.head[:12]}.gz" if state else ""
+    return {"log": log.set, "root": str(log.root), "below": log.below, "kept": kept}
 
 
 def _state(found: Identity | None) -> JSON:
@@ -156,8 +157,7 @@ async def rotate_logs(client: HostReader, service: str, max_size_mb: float) -> P
     found = await _larger(client, service, max_size_mb * MEGABYTE)
     if not found:
         return nothing_to_do(f"No log of {service} is larger than {max_size_mb:g} MB.")
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    changes = [await _change(client, log, state, stamp) for log, state in found[:MOST]]
+    changes = [await _change(client, log, state) for log, state in found[:MOST]]
     lost = [change for change in changes if change.item == log_emptying.name]
     total = sum(state.size for _, state in found[:MOST])
     plan = plan_of(
@@ -169,14 +169,14 @@ async def rotate_logs(client: HostReader, service: str, max_size_mb: float) -> P
 async def _larger(client: HostReader, service: str, size: float) -> list[tuple[LogFile, Identity]]:
     found = []
     for log in await client.call(client.logs, service):
-        state = await client.call(identity, _place(_key(log, "")))
+        state = await client.call(identity, _place(_key(log)))
         if state and state.size > size:
             found.append((log, state))
     return sorted(found, key=lambda pair: -pair[1].size)
 
 
-async def _change(client: HostReader, log: LogFile, state: Identity, stamp: str) -> Change:
-    key = _key(log, stamp)
+async def _change(client: HostReader, log: LogFile, state: Identity) -> Change:
+    key = _key(log, state)
     copy = await client.call(estimate, _place(key))
     room = await client.call(_room, log)
     item = log_rotation if room > copy + SPARE else log_emptying
@@ -191,7 +191,7 @@ async def _change(client: HostReader, log: LogFile, state: Identity, stamp: str)
 
 
 def _room(log: LogFile) -> int:
-    with opened_folder(log.root, _place(_key(log, "")).folder) as folder:
+    with opened_folder(log.root, _place(_key(log)).folder) as folder:
         return free_bytes(folder)
 
 

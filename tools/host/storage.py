@@ -85,8 +85,7 @@ async def check_large_files(client: HostReader, folder: str = "", limit: int = 1
     }
     if not found:
         return Finding(f"{chosen.path} is empty.", data, RunStatus.NOTHING)
-    share = data["largest_ratio"]
-    return Finding(f"{found[0].path} takes {found[0].size:,} bytes, {share:.0%} of {chosen.path}.", data)
+    return Finding(f"{found[0].path} takes {found[0].size:,} of {total:,} bytes in {chosen.path}.", data)
 
 
 @host.diagnostic()
@@ -102,34 +101,25 @@ async def check_log_growth(client: HostReader, service: str = "", seconds: float
     await asyncio.sleep(min(max(seconds, 0.1), 10.0))
     second = await client.call(_sizes, await client.call(client.logs, service))
     passed = time.monotonic() - started
-    rows = sorted(
-        (
-            {
-                "log": log.set,
-                "file": str(log.path),
-                "bytes": size,
-                "bytes_per_second": (size - first.get(log, size)) / passed,
-            }
-            for log, size in second.items()
-        ),
-        key=lambda row: -int(row["bytes"]),
-    )
+    speed = {log: (size - first.get(log, size)) / passed for log, size in second.items()}
+    largest = sorted(second, key=lambda log: -second[log])
     data: dict[str, JSON] = {
-        "files": len(rows),
+        "files": len(second),
         "total_bytes": sum(second.values()),
         "total_mb": sum(second.values()) / 1e6,
-        "bytes_per_second": sum(row["bytes_per_second"] for row in rows),
-        "largest_log": rows[0]["log"] if rows else "",
-        "largest_file": rows[0]["file"] if rows else "",
-        "largest_bytes": rows[0]["bytes"] if rows else 0,
-        "rows": list(rows[:MOST]),
+        "bytes_per_second": sum(speed.values()),
+        "largest_log": largest[0].set if largest else "",
+        "largest_file": str(largest[0].path) if largest else "",
+        "largest_bytes": second[largest[0]] if largest else 0,
+        "rows": [
+            {"log": log.set, "file": str(log.path), "bytes": second[log], "bytes_per_second": speed[log]}
+            for log in largest[:MOST]
+        ],
     }
-    if not rows:
+    if not largest:
         return Finding("There is no log file.", data, RunStatus.NOTHING)
-    return Finding(
-        f"{rows[0]['file']} has {rows[0]['bytes']:,} bytes; all grow {data['bytes_per_second']:,.0f} bytes a second.",
-        data,
-    )
+    said = f"{largest[0].path} has {second[largest[0]]:,} bytes"
+    return Finding(f"{said}; all logs grow {sum(speed.values()):,.0f} bytes a second.", data)
 
 
 def _fullest(folders: Iterable[Folder]) -> list[tuple[Folder, float]]:

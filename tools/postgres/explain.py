@@ -19,7 +19,7 @@ async def explain_query(reader: PostgresReader, query: str, database: str = "") 
     Sends `EXPLAIN (FORMAT JSON)` without ANALYZE, as one statement in a read-only transaction.
 
     Args:
-        query: one SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES.
+        query: one SELECT or VALUES; planning a statement that writes would need rights that a reader lacks.
         database: where to plan it; empty for the configured one.
     """
     from psycopg import sql

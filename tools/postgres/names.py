@@ -17,6 +17,7 @@ where (c.relname::text = %(name)s or n.nspname::text || '.' || c.relname::text =
   and n.nspname::text !~ '^pg_(temp|toast_temp)_'
 order by visible desc, schema, name
 """
+LETTERS = 100
 DATABASE = "select datallowconn, datistemplate from pg_database where datname::text = %s::text"
 
 
@@ -54,6 +55,11 @@ def literal(value: JSON) -> str:
     return sql.Literal(value).as_string().strip()
 
 
+def shown(name: str) -> str:
+    """A name from outside as an error tells it: in quotes, and not at any length."""
+    return repr(name if len(name) <= LETTERS else f"{name[:LETTERS]}…")
+
+
 async def find_database(reader: PostgresReader, database: str) -> str:
     """The name of a database that exists and takes connections; the configured one when empty.
 
@@ -63,9 +69,9 @@ async def find_database(reader: PostgresReader, database: str) -> str:
     _check_text(name, "database")
     known = await reader.row(DATABASE, [name])
     if not known:
-        raise Refused(f"There is no database {name!r} on {reader.service.name}.", "See check_database_sizes.")
+        raise Refused(f"There is no database {shown(name)} on {reader.service.name}.", "See check_database_sizes.")
     if not known["datallowconn"]:
-        raise Refused(f"Database {name!r} takes no connections.", "Name another one.")
+        raise Refused(f"Database {shown(name)} takes no connections.", "Name another one.")
     return name
 
 
@@ -79,13 +85,15 @@ async def find_table(reader: PostgresReader, database: str, table: str) -> Table
     _check_text(table, "table")
     found = await reader.rows(TABLE, {"name": table}, database=where)
     if not found:
-        raise Refused(f"There is no table {table!r} in database {where!r}.", "Name it as schema.table, without quotes.")
+        raise Refused(
+            f"There is no table {shown(table)} in database {shown(where)}.", "Name it as schema.table, without quotes."
+        )
     if len(found) > 1 and not (found[0]["visible"] and not found[1]["visible"]):
         places = ", ".join(quoted(row["schema"], row["name"]) for row in found[:5])
-        raise Refused(f"{table!r} may mean any of {places}.", "Name it as schema.table.")
+        raise Refused(f"{shown(table)} may mean any of {places}.", "Name it as schema.table.")
     first = found[0]
     if first["relkind"] == "p":
-        raise Refused(f"{table!r} is partitioned.", "Name one of its partitions.")
+        raise Refused(f"{shown(table)} is partitioned.", "Name one of its partitions.")
     return Table(where, first["schema"], first["name"], first["oid"])
 
 

@@ -23,7 +23,7 @@ select current_setting('max_connections')::int - current_setting('superuser_rese
        (select count(*) from pg_settings where pending_restart)::float8 as pending_restarts,
        (select extract(epoch from now() - backend_start) from pg_stat_activity
          where backend_type = 'checkpointer'
-           and backend_start > pg_postmaster_start_time() + interval '1 s')::float8 as crash_recovery_age_seconds,
+           and backend_start > pg_postmaster_start_time() + interval '0.5 s')::float8 as crash_recovery_age_seconds,
        (select count(*) from pg_stat_replication)::float8 as replicas,
        (select coalesce(max(case when pg_is_in_recovery() then 0
                else pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) end), 0)

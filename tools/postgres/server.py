@@ -18,7 +18,8 @@ select current_setting('server_version') as version, pg_postmaster_start_time():
        pg_is_in_recovery() as in_recovery,
        coalesce((select extract(epoch from now() - backend_start) from pg_stat_activity
           where backend_type = 'checkpointer'
-            and backend_start > pg_postmaster_start_time() + interval '1 s'), -1)::float8 as crash_recovery_age_seconds,
+            and backend_start > pg_postmaster_start_time() + interval '0.5 s'), -1)::float8
+         as crash_recovery_age_seconds,
        (select coalesce(sum(checksum_failures), 0) from pg_stat_database)::float8 as checksum_failures,
        coalesce((select datname::text from pg_stat_database where checksum_failures > 0
           order by checksum_failures desc limit 1), '') as damaged_database,
@@ -27,19 +28,21 @@ select current_setting('server_version') as version, pg_postmaster_start_time():
 
 TAIL_BYTES = 200_000
 TAIL_LINES = 400
-LINE = re.compile(r"^.{0,200}?\b(PANIC|FATAL|LOG): {1,2}(?!statement:|execute |duration:|parse |bind )(.*)$")
+LINE = re.compile(r"(?!\t).*?\b([A-Z]{3,9}[1-5]?):  (.*)")
+SAID = ("PANIC", "FATAL", "LOG")
+# Names and queries of strangers stand inside these messages, so each mark holds on to an end that is the server's own.
 MARKS = {
-    "disk_full": re.compile(r"No space left on device|Disk quota exceeded"),
-    "backend_killed": re.compile(r"was terminated by signal (9|11|6)"),
-    "recovering": re.compile(r"automatic recovery in progress|redo in progress|redo starts at"),
+    "disk_full": re.compile(r"could not .*: (No space left on device|Disk quota exceeded)$"),
+    "backend_killed": re.compile(r"[a-z ]+ \(PID \d+\) was terminated by signal \d+"),
+    "recovering": re.compile(r"database system was not properly shut down|redo starts at|redo in progress"),
     "bad_configuration": re.compile(
-        r"configuration file .* contains errors|could not load .*pg_hba|could not map anonymous shared memory"
-        r"|could not create any TCP/IP sockets|could not access directory"
+        r"configuration file .* contains errors$|could not load .*\.conf$|could not map anonymous shared memory"
+        r"|could not create any TCP/IP sockets$|could not access directory"
     ),
-    "damaged_page": re.compile(r"invalid page in block"),
-    "stopped_on_request": re.compile(r"received (smart|fast|immediate) shutdown request"),
-    "shut_down": re.compile(r"database system is shut down"),
-    "wal_removed": re.compile(r"requested WAL segment .* has already been removed"),
+    "damaged_page": re.compile(r"invalid page in block \d+ of relation"),
+    "stopped_on_request": re.compile(r"received (smart|fast|immediate) shutdown request$"),
+    "shut_down": re.compile(r"database system is shut down$"),
+    "wal_removed": re.compile(r"requested WAL segment \w+ has already been removed$"),
 }
 """What the server itself writes, by what it means."""
 STARTED = re.compile(r"database system is ready to accept connections")
@@ -79,7 +82,7 @@ async def check_postgres_log(reader: PostgresReader) -> Finding:
     """What the server's log says of a stop, a crash, a full disk or a bad configuration. Use it when it is down.
 
     Reads the end of the file that the service's option `log_file` names. Only what the server
-    itself says (`LOG`, `FATAL`, `PANIC`) since it was last ready counts, never a statement's text.
+    itself says (`LOG`, `FATAL`, `PANIC`) since it was last ready counts, never a query's or a name's text.
     """
     path = reader.text("log_file")
     if not path:
@@ -90,9 +93,9 @@ async def check_postgres_log(reader: PostgresReader) -> Finding:
         raise Denied(
             f"The log of {reader.service.name} cannot be read: {error.strerror}.", "Check 'log_file'."
         ) from error
-    said = [match for match in map(LINE.match, lines) if match]
+    said = [match for match in map(LINE.match, lines) if match and match[1] in SAID]
     recent = _since_ready([match[2] for match in said])
-    seen = {name: any(mark.search(text) for text in recent) for name, mark in MARKS.items()}
+    seen = {name: any(mark.match(text) for text in recent) for name, mark in MARKS.items()}
     last = next((match[0] for match in reversed(said) if match[1] in ("PANIC", "FATAL")), "")
     data: dict[str, Any] = {"available": True, **seen, "last_fatal": last[:300]}
     names = ", ".join(name.replace("_", " ") for name, found in seen.items() if found)
@@ -107,10 +110,10 @@ def _tail(path: Path) -> list[str]:
 
 def _since_ready(texts: list[str]) -> list[str]:
     """What was said since the last start that succeeded, and in the crash that led to it."""
-    ready = [number for number, text in enumerate(texts) if STARTED.search(text)]
+    ready = [number for number, text in enumerate(texts) if STARTED.match(text)]
     if not ready:
         return texts
-    crash = [number for number, text in enumerate(texts) if MARKS["backend_killed"].search(text)]
+    crash = [number for number, text in enumerate(texts) if MARKS["backend_killed"].match(text)]
     start = ready[-1]
     if crash and crash[-1] < start and not any(crash[-1] < number < start for number in ready[:-1]):
         start = crash[-1]

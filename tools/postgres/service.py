@@ -9,6 +9,7 @@ from cockpit.toolkit import nothing_to_do, plan_of
 from tools.control import ServiceControl
 from tools.postgres.client import LOGIN, PostgresReader, PostgresWriter, TooManyConnections
 from tools.postgres.kind import postgres
+from tools.postgres.names import shown
 from tools.postgres.probe import SETTINGS
 
 STARTED = "select pg_postmaster_start_time()::text as started_at"
@@ -141,7 +142,7 @@ def _must_be_ours(reader: PostgresReader, lxc_id: str, service_name: str) -> Non
         )
     if service_name and service_name != reader.service.options.get("unit"):
         raise Refused(
-            f"{service_name!r} is not the configured unit of {reader.service.name}.", "Leave service_name empty."
+            f"{shown(service_name)} is not the configured unit of {reader.service.name}.", "Leave service_name empty."
         )
 
 

@@ -9,7 +9,7 @@ from cockpit.model import JSON, Approval, Denied, Plan, Refused
 from cockpit.toolkit import nothing_to_do, plan_of
 from tools.postgres.client import LOGIN, PostgresReader, PostgresWriter, Row
 from tools.postgres.kind import postgres
-from tools.postgres.names import literal
+from tools.postgres.names import literal, shown
 from tools.postgres.quantities import in_base_unit
 
 SETTING = """
@@ -34,7 +34,7 @@ UNSAFE = re.compile(
 async def _setting(reader: PostgresReader, name: str) -> Row:
     found = await reader.row(SETTING, [name])
     if not found:
-        raise Refused(f"PostgreSQL has no setting {name!r}.", "See check_settings_drift for names.")
+        raise Refused(f"PostgreSQL has no setting {shown(name)}.", "See check_settings_drift for names.")
     return found
 
 
@@ -175,7 +175,7 @@ def canonical_value(row: Row, value: str) -> str:
         return value
     number = in_base_unit(value, row["unit"])
     if number is None:
-        raise Refused(f"{value!r} is no value for {row['name']}.", f"Give a number{_with_unit(row)}.")
+        raise Refused(f"{shown(value)} is no value for {row['name']}.", f"Give a number{_with_unit(row)}.")
     number = round(number) if row["type"] == "integer" else number
     if not float(row["least"]) <= number <= float(row["most"]):
         raise Refused(
@@ -190,5 +190,5 @@ def _with_unit(row: Row) -> str:
 
 def _one_of(row: Row, value: str, choices: dict[str, Any]) -> str:
     if value.lower() not in choices:
-        raise Refused(f"{value!r} is no value for {row['name']}.", f"One of: {', '.join(choices)}.")
+        raise Refused(f"{shown(value)} is no value for {row['name']}.", f"One of: {', '.join(choices)}.")
     return str(choices[value.lower()])

@@ -6,7 +6,7 @@ from cockpit.model import JSON, Approval, Change, Plan, Refused
 from cockpit.toolkit import plan_of
 from tools.postgres.client import PostgresReader, PostgresWriter, Row
 from tools.postgres.kind import postgres
-from tools.postgres.names import literal
+from tools.postgres.names import literal, shown
 
 SLOT = """
 select slot_name::text as slot, slot_type as type, coalesce(plugin::text, '') as plugin,
@@ -66,9 +66,9 @@ async def drop_inactive_replication_slot(reader: PostgresReader, slot: str) -> P
     """
     row = {} if "\0" in slot else await reader.row(SLOT, [slot])
     if not row:
-        raise Refused(f"There is no replication slot {slot!r}.", "See check_replication_status.")
+        raise Refused(f"There is no replication slot {shown(slot)}.", "See check_replication_status.")
     if row["active"]:
-        raise Refused(f"Somebody reads the slot {slot!r}.", "Leave it alone.")
+        raise Refused(f"Somebody reads the slot {shown(slot)}.", "Leave it alone.")
     before = {name: row[name] for name in ("slot", "type", "plugin", "database", "active")}
     change = dropped_slot.change(
         reader.service.name,

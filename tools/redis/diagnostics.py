@@ -95,8 +95,8 @@ async def check_redis_memory(client: RedisReader) -> Finding:
 async def check_redis_keys(client: RedisReader) -> Finding:
     """Keys of each database, with and without an expiry; why keys went: expired, evicted or flushed.
 
-    `mixed` says that keys with and without an expiry share the instance, as when a cache and
-    a queue do. Reads INFO keyspace, stats and commandstats.
+    `mixed` says that keys without an expiry share the instance with at least as many that
+    have one, as when a queue lies beside a cache. Reads INFO keyspace, stats and commandstats.
     """
     seen, commands = await info(client), await info(client, "commandstats")
     flushes = sum(number(commands.inner(f"cmdstat_{name}").get("calls")) for name in ("flushall", "flushdb"))
@@ -107,7 +107,7 @@ async def check_redis_keys(client: RedisReader) -> Finding:
         "keys": seen.keys,
         "expiring": expiring,
         "lasting": seen.lasting,
-        "mixed": expiring > 0 and seen.lasting > 0,
+        "mixed": expiring >= seen.lasting > 0,
         "databases": seen.databases[:20],
         "average_ttl_seconds": max(ttls, default=0.0),
         "evicted": seen.number("evicted_keys"),
