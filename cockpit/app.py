@@ -17,6 +17,7 @@ from cockpit.model import CockpitError, Proposal
 from cockpit.screens import intents
 from cockpit.screens.desk import Desk
 from cockpit.screens.view import VIEWS, View
+from widgets.changes import Changes
 from widgets.figures import moment
 from widgets.literal import Literal
 from widgets.proposal import ProposalPane
@@ -43,10 +44,20 @@ class CockpitApp(App[str]):
     DEFAULT_MODE = "overview"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(i), f"view('{name.lower()}')", name, show=False, id=f"app.{name.lower()}") for i, name in enumerate(VIEWS, 1)),
+        *(
+            Binding(str(i), f"view('{name.lower()}')", name, show=False, id=f"app.{name.lower()}")
+            for i, name in enumerate(VIEWS, 1)
+        ),
         Binding("f", "freeze", "freeze", tooltip="freeze all changes, or allow them again", id="app.freeze"),
         Binding("F", "faults", "faults", tooltip="inject a fault (demo only)", id="app.faults"),
-        Binding("colon,ctrl+p", "command_palette", "palette", key_display=":", tooltip="everything by name", id="app.palette"),
+        Binding(
+            "colon,ctrl+p",
+            "command_palette",
+            "palette",
+            key_display=":",
+            tooltip="everything by name",
+            id="app.palette",
+        ),
         Binding("question_mark", "help", "help", key_display="?", show=False, tooltip="this help", id="app.help"),
         Binding("ctrl+t", "theme", "theme", show=False, tooltip="light or dark", id="app.theme"),
         Binding("q", "quit", "quit", id="app.quit"),
@@ -160,7 +171,13 @@ class CockpitApp(App[str]):
             if reason is not None:
                 self._do(intents.deny(self.desk, proposal, reason))
 
-        self.push_screen(Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered)
+        self.push_screen(
+            Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered
+        )
+
+    @on(Changes.UndoAsked)
+    def _undo_asked(self, message: Changes.UndoAsked) -> None:
+        self._do(intents.undo(self.desk, message.proposal.id))
 
     @on(ProposalPane.DryRunAsked)
     def _dry_run_asked(self, message: ProposalPane.DryRunAsked) -> None:

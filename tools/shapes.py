@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cockpit.model import JSON
-
 LONGEST = 200
 """Characters of a stranger's text that a finding keeps."""
 
@@ -33,8 +31,3 @@ def text(value: Any) -> str:
     """The value as text, cut to a length that a finding can carry; empty for None."""
     full = "" if value is None else str(value)
     return full if len(full) <= LONGEST else full[: LONGEST - 1] + "…"
-
-
-def plain(value: Any) -> JSON:
-    """Decoded JSON as the model's JSON type: what a driver types as Any."""
-    return value  # type: ignore[no-any-return]  # the caller decoded it from JSON itself

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cockpit.model import Applied, Decision, Diagnosis, Incident, Proposal, Run, Service
-from widgets.figures import clock, duration
-from widgets.line import Ink, Line, block, line
+from cockpit.model import Applied, Decision, Diagnosis, Event, Incident, Proposal, Run, Service
+from widgets.figures import clock, duration, lasted
+from widgets.line import Ink, Line, Part, block, line
 from widgets.plan import plan_lines, text_of
-from widgets.signs import CHANGES, INCIDENTS, RUNS
+from widgets.signs import CHANGES, INCIDENTS, PROPOSALS, RUNS
+from widgets.timeline import event_line
+
+DIGEST_SHOWN = 12
+"""Hex digits of a digest that stand on the screen; the same stand in every other channel."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,55 @@ class Case:
     service: Service | None = None
 
 
+@dataclass(frozen=True)
+class Story:
+    """An incident from its first alert to its end."""
+
+    case: Case
+    events: tuple[Event, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+
+
+def story_lines(story: Story, room: int) -> Iterator[Line]:
+    """All of an incident: cause, evidence, what was proposed, and the timeline."""
+    incident = story.case.incident
+    if incident is None:
+        if story.case.proposal:
+            yield from proposal_lines(story.case, story.case.proposal, room)
+        return
+    yield from incident_lines(story.case, incident, room)
+    ended = f", resolved after {lasted(incident.resolved_at - incident.opened_at)}" if incident.resolved_at else ""
+    yield from block("Service", incident.service, room)
+    yield from block("Opened", f"{clock(incident.opened_at)}{ended}", room, Ink.DIM)
+    yield from block("Alerts", f"{incident.alerts}{', flapping' if incident.flapping else ''}", room, Ink.DIM)
+    for proposal in story.proposals:
+        sign = PROPOSALS[proposal.state]
+        yield from block(
+            "Proposal", f"{sign.glyph} #{proposal.id} {sign.word}: {proposal.plan.summary}", room, sign.ink
+        )
+    yield line()
+    yield line((" Timeline", Ink.STRONG))
+    yield from (event_line(event, room) for event in story.events)
+
+
+def proposal_head(proposal: Proposal, *timer: Part) -> Line:
+    """One line: where a proposal stands, and its digest."""
+    sign = PROPOSALS[proposal.state]
+    return line(
+        (f" {sign.glyph} {sign.word}", sign.ink),
+        *timer,
+        (f"  #{proposal.id}", Ink.DIM),
+        (f"  digest {proposal.digest[:DIGEST_SHOWN]}", Ink.DIM),
+        (f"  {proposal.call.tool}", Ink.DIM),
+    )
+
+
+def entry_lines(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
+    """A proposal as an entry of the log: where it stands, then all of it."""
+    yield proposal_head(proposal)
+    yield from proposal_lines(case, proposal, room)
+
+
 def proposal_lines(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
     """A proposal, whole: why, what came of it, the plan, whom it affects, and the evidence."""
     yield from block("", proposal.plan.summary, room, Ink.STRONG, indent=1)
@@ -38,7 +91,9 @@ def proposal_lines(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
     if case.service and case.service.note:
         yield from block("Note", f"{case.service.note} (its owner)", room, Ink.WARN)
     yield from _evidence(case, room)
-    yield from block("Approval", f"{proposal.approval}: {proposal.policy}" if proposal.policy else proposal.approval, room, Ink.DIM)
+    yield from block(
+        "Approval", f"{proposal.approval}: {proposal.policy}" if proposal.policy else proposal.approval, room, Ink.DIM
+    )
     if proposal.needs_name:
         yield from block("", "Approving asks for the name of the service: there is no way back.", room, Ink.WARN)
 
@@ -58,7 +113,11 @@ def _outcome(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
     if case.decision:
         decision = case.decision
         reason = f": {decision.reason}" if decision.reason else ""
-        yield from block("Decision", f"{decision.verdict} by {decision.by} ({decision.channel}) at {clock(decision.at)}{reason}", room)
+        yield from block(
+            "Decision",
+            f"{decision.verdict} by {decision.by} ({decision.channel}) at {clock(decision.at)}{reason}",
+            room,
+        )
     for applied in case.applied:
         sign = CHANGES[applied.state]
         took = f" after {duration(applied.finished_at - applied.claimed_at)}" if applied.finished_at else ""
@@ -77,4 +136,6 @@ def _evidence(case: Case, room: int) -> Iterator[Line]:
     for run in case.runs:
         sign = RUNS[run.status]
         arguments = text_of(dict(run.call.arguments))
-        yield from block("Seen", f"{sign.glyph} {run.call.tool} {arguments}".rstrip() + f": {run.summary}", room, sign.ink)
+        yield from block(
+            "Seen", f"{sign.glyph} {run.call.tool} {arguments}".rstrip() + f": {run.summary}", room, sign.ink
+        )

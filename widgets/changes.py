@@ -29,7 +29,9 @@ class Changes(Rows):
 
     TITLE = "Changes"
     HELP = "Everything that was proposed: what was decided, by whom, and what came of it. 'u' proposes to put one back."
-    EMPTY_TEXT: ClassVar[str] = "Nothing has been changed yet. Whatever is proposed, by the agent or by you, stands here."
+    EMPTY_TEXT: ClassVar[str] = (
+        "Nothing has been changed yet. Whatever is proposed, by the agent or by you, stands here."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "undo", "undo", id="changes.undo")]
 
     @dataclass

@@ -36,8 +36,14 @@ def fact_lines(facts: Facts, now: float, room: int) -> Iterator[Line]:
     yield from block("Needed by", ", ".join(facts.dependants) or "nothing else that is watched", room)
     if service.note:
         yield from block("Note", service.note, room, Ink.WARN)
-    yield from block("Probe", f"every {duration(service.interval)}, given up after {duration(service.timeout)}", room, Ink.DIM)
-    marks = [*(("critical",) if service.critical else ()), *(("expected down",) if service.expected_down else ()), *service.tags]
+    yield from block(
+        "Probe", f"every {duration(service.interval)}, given up after {duration(service.timeout)}", room, Ink.DIM
+    )
+    marks = [
+        *(("critical",) if service.critical else ()),
+        *(("expected down",) if service.expected_down else ()),
+        *service.tags,
+    ]
     if marks:
         yield from block("Marks", ", ".join(marks), room, Ink.DIM)
     for name, value in (facts.options or {}).items():

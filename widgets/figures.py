@@ -30,6 +30,11 @@ def age(seconds: float) -> str:
     return "now"
 
 
+def lasted(seconds: float) -> str:
+    """How long something took, in seconds up to two minutes, then coarser: `41 s`, `12 min`."""
+    return f"{seconds:.0f} s" if seconds < 120 else age(seconds)
+
+
 def countdown(seconds: float) -> str:
     """Time that is left, as minutes and seconds."""
     left = max(int(seconds), 0)

@@ -29,7 +29,7 @@ class Incidents(Rows):
         """Show these incidents, in this order, after the proposals that belong to no incident."""
         self._incidents, self._orphans, self._now = incidents, orphans, now
         unresolved = sum(incident.status is not IncidentStatus.RESOLVED for incident in incidents)
-        self.border_title = f"{self.TITLE}  {unresolved} unresolved" if unresolved else self.TITLE
+        self.entitle(f"{self.TITLE}  {unresolved} unresolved" if unresolved else self.TITLE)
         self.update()
 
     def rows(self, room: int) -> Sequence[Row]:

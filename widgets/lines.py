@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from cockpit.text import clean
 from widgets.line import EMPTY, Ink, Line, difference, fit, plain, width
 
 
@@ -33,8 +35,14 @@ class Lines(ScrollView, can_focus=True):
         self._head: Sequence[Line] = ()
         self._body: Sequence[Line] = ()
         self._foot: Sequence[Line] = ()
-        if self.TITLE:
-            self.border_title = self.TITLE
+        self._title = ""
+        self.entitle(self.TITLE)
+
+    def entitle(self, text: str) -> None:
+        """Show this title, literally, in the upper border."""
+        if text != self._title:
+            self._title = text
+            self.border_title = Content(clean(text))
 
     def body(self, room: int) -> Sequence[Line]:
         """The lines that scroll, for so many cells of width."""
@@ -131,4 +139,3 @@ class Lines(ScrollView, can_focus=True):
     def scroll_lines(self, by: int) -> None:
         """Move the body by so many lines, at once."""
         self.scroll_to(y=self.scroll_offset.y + by, animate=False)
-

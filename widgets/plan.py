@@ -50,6 +50,9 @@ def diff_lines(before: JSON, after: JSON, room: int) -> Iterator[Line]:
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):
                 yield from _pair(_keyed(key, before), _keyed(key, after), room)
+    elif isinstance(before, Mapping) and isinstance(after, str):
+        yield from (((piece, Ink.DIM),) for piece in wrap(f"  {text_of(before)} (must still hold)", room))
+        yield from _pair(None, after, room)
     elif _has_lines(before) or _has_lines(after):
         yield from _unified(_as_text(before), _as_text(after), room)
     else:
@@ -72,7 +75,9 @@ def look_alikes(text: str) -> Iterator[str]:
     import unicodedata
 
     for word in dict.fromkeys(text.split()):
-        strange = [letter for letter in word if letter.isalpha() and not unicodedata.name(letter, "?").startswith("LATIN")]
+        strange = [
+            letter for letter in word if letter.isalpha() and not unicodedata.name(letter, "?").startswith("LATIN")
+        ]
         if strange and len(strange) < sum(letter.isalpha() for letter in word):
             yield f"'{word}' holds {unicodedata.name(strange[0], 'a letter without a name').lower()}."
 

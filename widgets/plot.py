@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from widgets.figures import number
 from widgets.line import Ink, Line, line
@@ -12,6 +13,8 @@ from widgets.lines import Lines
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot of a braille cell, by row and column."""
 AXIS = 9
+GAP = 3.5
+"""Usual steps between two readings after which they are no longer joined."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -29,7 +32,7 @@ class Plot(Lines, can_focus=False):
 
     def show(self, title: str, points: Points, since: float, until: float) -> None:
         """Show these readings over that span."""
-        self.border_title = title
+        self.entitle(title)
         self._points, self._from, self._to = points, since, until
         self.update()
 
@@ -50,19 +53,16 @@ class Plot(Lines, can_focus=False):
         return (low, high) if high > low else (low - (abs(low) or 1.0), high + (abs(high) or 1.0))
 
     def _dots(self, width: int, height: int, low: float, high: float) -> Iterator[tuple[int, int]]:
-        """Each reading as a dot, joined to its neighbour within the same two columns."""
-        last: tuple[int, int] | None = None
+        """Each reading as a dot, joined to the one before unless readings are missing between them."""
+        longest = GAP * usual_step(self._points)
+        last: tuple[float, int, int] | None = None
         for at, value in self._points:
             x = int((at - self._from) / (self._to - self._from) * (width - 1))
             y = round((high - value) / (high - low) * (height - 1))
-            if not 0 <= x < width:
-                continue
-            first = last[1] if last and x - last[0] <= 2 else y
-            for between in range(min(first, y), max(first, y) + 1):
-                yield x, between
-            if last and 1 < x - last[0] <= 8:
-                yield from ((gap, y) for gap in range(last[0] + 1, x))
-            last = (x, y)
+            if 0 <= x < width:
+                joined = last is not None and at - last[0] <= longest
+                yield from segment(last[1:] if last and joined else (x, y), (x, y))
+                last = (at, x, y)
 
     def _labelled(self, rows: Sequence[str], low: float, high: float) -> Iterator[Line]:
         for index, row in enumerate(rows):
@@ -71,10 +71,26 @@ class Plot(Lines, can_focus=False):
 
     def _times(self, columns: int) -> Line:
         shape = "%H:%M" if self._to - self._from < 86400 * 2 else "%d %b"
-        marks = [time.strftime(shape, time.localtime(self._from + part * (self._to - self._from))) for part in (0, 0.5, 1)]
+        marks = [
+            time.strftime(shape, time.localtime(self._from + part * (self._to - self._from))) for part in (0, 0.5, 1)
+        ]
         left, middle, right = marks
         space = max(columns - len(left) - len(middle) - len(right), 2)
         return line((" " * AXIS + left + " " * (space // 2) + middle + " " * (space - space // 2) + right, Ink.DIM))
+
+
+def usual_step(points: Points) -> float:
+    """The median time between two readings."""
+    steps = sorted(later[0] - earlier[0] for earlier, later in pairwise(points))
+    return steps[len(steps) // 2] if steps else 0.0
+
+
+def segment(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """The dots of a straight line, without a hole."""
+    (x0, y0), (x1, y1) = start, end
+    count = max(abs(x1 - x0), abs(y1 - y0), 1)
+    for step in range(count + 1):
+        yield round(x0 + (x1 - x0) * step / count), round(y0 + (y1 - y0) * step / count)
 
 
 def braille(dots: Iterator[tuple[int, int]], columns: int, rows: int) -> list[str]:

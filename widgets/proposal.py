@@ -13,15 +13,11 @@ from textual.message import Message
 from textual.strip import Strip
 
 from cockpit.model import Proposal, ProposalState
-from widgets.case import Case, incident_lines, proposal_lines
+from widgets.case import Case, incident_lines, proposal_head, proposal_lines
 from widgets.document import Document
 from widgets.figures import countdown
 from widgets.guard import Guard
 from widgets.line import Ink, Line, line
-from widgets.signs import PROPOSALS
-
-DIGEST_SHOWN = 12
-"""Hex digits of a digest that stand on the screen; the same stand in every other channel."""
 
 
 class ProposalPane(Document):
@@ -97,18 +93,9 @@ class ProposalPane(Document):
         proposal = self._case.proposal
         if proposal is None:
             return ()
-        sign = PROPOSALS[proposal.state]
         left = proposal.expires_at - self._clock()
         timer = [(f"  {countdown(left)} left", Ink.WARN if left < 60 else Ink.PLAIN)] if self.pending else []
-        return [
-            line(
-                (f" {sign.glyph} {sign.word}", sign.ink),
-                *timer,
-                (f"  #{proposal.id}", Ink.DIM),
-                (f"  digest {proposal.digest[:DIGEST_SHOWN]}", Ink.DIM),
-                (f"  {proposal.call.tool}", Ink.DIM),
-            )
-        ]
+        return [proposal_head(proposal, *timer)]
 
     def foot(self, room: int) -> Sequence[Line]:
         """The keys that answer, or why they do not yet."""
@@ -118,7 +105,13 @@ class ProposalPane(Document):
             return [line((" a", Ink.KEY), (" go here to answer it", Ink.DIM))]
         hidden = len(self._head) + len(self._body) + 1 - self.scroll_offset.y - self.scrollable_content_region.height
         if hidden > 0 and not self.guard.whole:
-            return [line((f" ▼ {hidden} more lines: ", Ink.WARN), ("space", Ink.KEY), (" scrolls; read to the end to approve", Ink.PLAIN))]
+            return [
+                line(
+                    (f" ▼ {hidden} more lines: ", Ink.WARN),
+                    ("space", Ink.KEY),
+                    (" scrolls; read to the end to approve", Ink.PLAIN),
+                )
+            ]
         keys = (("a", " approve"), ("d", " deny"), ("x", " dry run again"))
         return [line(*(part for key, what in keys for part in ((f" {key}", Ink.KEY), (what + "  ", Ink.PLAIN))))]
 
@@ -128,7 +121,9 @@ class ProposalPane(Document):
             return list(proposal_lines(self._case, self._case.proposal, room))
         if self._case.incident:
             return list(incident_lines(self._case, self._case.incident, room))
-        return [line((" Nothing waits for you. When the agent wants to change something, it stands here first.", Ink.DIM))]
+        return [
+            line((" Nothing waits for you. When the agent wants to change something, it stands here first.", Ink.DIM))
+        ]
 
     def render_line(self, y: int) -> Strip:
         """The row as it goes to the terminal; painting is what starts the time that a key has to wait."""

@@ -27,7 +27,10 @@ class Seen:
     def stale(self, now: float) -> bool:
         """Whether its last probe is too long ago to be believed."""
         checked = self.watched.checked_at
-        return checked is None or now - checked > STALE_AFTER * self.watched.service.interval + self.watched.service.timeout
+        return (
+            checked is None
+            or now - checked > STALE_AFTER * self.watched.service.interval + self.watched.service.timeout
+        )
 
 
 class Services(Rows):
@@ -46,7 +49,7 @@ class Services(Rows):
         """Show these services as of `now`."""
         self._seen = sorted(seen, key=lambda each: (ORDER[each.watched.health.level], each.watched.service.name))
         self._now = now
-        self.border_title = f"{self.TITLE}  {len(seen)}" if seen else self.TITLE
+        self.entitle(f"{self.TITLE}  {len(seen)}" if seen else self.TITLE)
         self.update()
 
     def rows(self, room: int) -> Sequence[Row]:
@@ -75,5 +78,9 @@ class Services(Rows):
         if watched.checked_at is None:
             return "not probed yet"
         expected = "(expected) " if watched.service.expected_down else ""
-        aged = f"(as of {age(self._now - watched.checked_at)} ago) " if old and self._now - watched.checked_at >= 60 else ""
+        aged = (
+            f"(as of {age(self._now - watched.checked_at)} ago) "
+            if old and self._now - watched.checked_at >= 60
+            else ""
+        )
         return f"{expected}{aged}{watched.health.summary}"

@@ -51,7 +51,7 @@ class Timeline(Document):
             return
         self._following = self._following or subject != self._subject
         self._events, self._subject = events, subject
-        self.border_title = f"{self.TITLE} of #{subject}" if isinstance(subject, int) else self.TITLE
+        self.entitle(f"{self.TITLE} of #{subject}" if isinstance(subject, int) else self.TITLE)
         self.update()
 
     def update(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from cockpit.model import CockpitError, Denied, Unreachable
 
 OK = 0
@@ -23,7 +21,9 @@ exit status:
   74 cannot read or write   75 try again later   77 no permission   78 wrong config   130 interrupted
 """
 
-PERMISSIONS = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
+BUSY, LOCKED = 5, 6
+PERM, READONLY, CANTOPEN, AUTH = 3, 8, 14, 23
+"""Primary result codes of SQLite, as `StoreError.code` has them in its lowest byte."""
 
 
 class UsageError(CockpitError):
@@ -37,9 +37,9 @@ def status_of(error: CockpitError) -> int:
 
     if isinstance(error, StoreError):
         code = error.code & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code in (BUSY, LOCKED):
             return TEMPORARY
-        return PERMISSION if code in PERMISSIONS else IO
+        return PERMISSION if code in (PERM, READONLY, CANTOPEN, AUTH) else IO
     for kind, status in ((SettingsError, CONFIG), (UsageError, USAGE), (Unreachable, TEMPORARY), (Denied, PERMISSION)):
         if isinstance(error, kind):
             return status

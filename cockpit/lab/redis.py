@@ -48,9 +48,7 @@ async def connected(lab: Lab) -> AsyncIterator[Redis]:
     """A client of the lab's Redis, as an application has it."""
     from redis.asyncio import Redis
 
-    redis = Redis(
-        host="127.0.0.1", port=lab.port("redis"), socket_timeout=3, single_connection_client=True, protocol=2
-    )
+    redis = Redis(host="127.0.0.1", port=lab.port("redis"), socket_timeout=3, single_connection_client=True, protocol=2)
     try:
         yield redis
     finally:
@@ -129,7 +127,7 @@ async def _empty(lab: Lab) -> None:
         await redis.config_rewrite()
 
 
-async def _batches(redis: Redis, pattern: str) -> AsyncIterator[list[bytes]]:
+async def _batches(redis: Redis, pattern: str) -> AsyncIterator[list[bytes | str]]:
     cursor = 0
     while True:
         cursor, keys = await redis.scan(cursor, match=pattern, count=1000)

@@ -60,7 +60,7 @@ async def monitor(lab: Lab) -> socket.socket:
 async def main(folder: str, mode: str, sign: str) -> None:
     """Make the fault, say so, and hold it."""
     held = await {"flood": flood, "monitor": monitor}[mode](Lab(Path(folder), ()))
-    Path(sign).touch()
+    await asyncio.to_thread(Path(sign).touch)
     await asyncio.Event().wait()
     del held
 

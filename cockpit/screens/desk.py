@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cockpit.model import (
-    Applied,
+    JSON,
     CockpitError,
     Diagnosis,
     Event,
@@ -21,7 +21,9 @@ from cockpit.model import (
     Watched,
 )
 from widgets.bars import Standing
-from widgets.case import Case
+from widgets.case import Case, Story
+from widgets.facts import Facts
+from widgets.samples import Sample
 from widgets.services import Seen
 
 if TYPE_CHECKING:
@@ -128,7 +130,9 @@ class Desk:
         if not isinstance(key, int):
             return Case()
         proposals = self.reader.proposals(incident=key, limit=1)
-        return self._around(proposals[0] if proposals else None, self.reader.incident(key), self.reader.events(incident=key))
+        return self._around(
+            proposals[0] if proposals else None, self.reader.incident(key), self.reader.events(incident=key)
+        )
 
     def _around(self, proposal: Proposal | None, incident: Incident | None, events: Sequence[Event]) -> Case:
         name = proposal.call.service if proposal else incident.service if incident else ""
@@ -147,9 +151,41 @@ class Desk:
             service=services.get(name),
         )
 
-    def change(self, applied: Applied) -> Case:
-        """All that stands around a change in the log."""
-        return self._around(self.reader.proposal(applied.proposal), None, ())
+    def story(self, key: object) -> Story:
+        """An incident with everything that belongs to it."""
+        proposals = tuple(self.reader.proposals(incident=key)) if isinstance(key, int) else ()
+        return Story(self.case(key), self.timeline(key), proposals)
+
+    def facts(self, seen: Sequence[Seen], name: str) -> Facts | None:
+        """What is known of a service; None when it is not configured."""
+        services = {each.watched.service.name: each.watched.service for each in seen}
+        for each in seen:
+            if each.watched.service.name == name:
+                return Facts(each, dependants(name, services), self._options(name))
+        return None
+
+    def _options(self, name: str) -> dict[str, JSON] | None:
+        """The options that its kind declares and that hold no secret; what is undeclared is not shown."""
+        service = self.engine.services.get(name) if self.engine else None
+        kind = self.engine.registry.kinds.get(service.kind) if self.engine and service else None
+        if service is None or kind is None:
+            return None
+        return {
+            each.name: service.options[each.name]
+            for each in kind.options
+            if not each.secret and each.name in service.options
+        }
+
+    def samples(self, seen: Seen) -> tuple[Sample, ...]:
+        """What the probe of a service measures, with the course of each sample."""
+        name = seen.watched.service.name
+        kind = self.engine.registry.kinds.get(seen.watched.service.kind) if self.engine else None
+        now = {"latency_seconds": seen.watched.health.latency, **seen.watched.health.samples}
+        texts = {"latency_seconds": "how long the probe took, seconds", **(kind.samples if kind else {})}
+        return tuple(
+            Sample(sample, now.get(sample), tuple(self.reader.recent(name, sample, POINTS)), texts.get(sample, ""))
+            for sample in self.reader.sample_names(name)
+        )
 
 
 def dependants(name: str, services: Mapping[str, Service]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Ask(ModalScreen[str]):
     def on_mount(self) -> None:
         """Put the question."""
         sheet = self.query_one("#question", Sheet)
-        sheet.border_title = self._title
+        sheet.entitle(self._title)
         sheet.can_focus = False
         sheet.show(lambda room: block("", self._question, room, indent=1))
         self.query_one(Input).focus()
@@ -70,7 +70,7 @@ class Reading(ModalScreen[None]):
     def on_mount(self) -> None:
         """Show the text."""
         sheet = self.query_one(Sheet)
-        sheet.border_title = self._title
+        sheet.entitle(self._title)
         sheet.border_subtitle = "escape: back"
         sheet.show(self._write)
         sheet.focus()
@@ -106,7 +106,10 @@ class Menu(ModalScreen[str]):
     BINDINGS: ClassVar[list[BindingType]] = BACK
 
     def __init__(
-        self, title: str, entries: Sequence[tuple[str, str, str]], also: tuple[str, str, Callable[[str], None]] | None = None
+        self,
+        title: str,
+        entries: Sequence[tuple[str, str, str]],
+        also: tuple[str, str, Callable[[str], None]] | None = None,
     ) -> None:
         super().__init__()
         self._title = title
@@ -121,7 +124,7 @@ class Menu(ModalScreen[str]):
     def on_mount(self) -> None:
         """Show the entries."""
         choices = self.query_one(Choices)
-        choices.border_title = self._title
+        choices.entitle(self._title)
         more = f"  {self._also[0]}: {self._also[1]}" if self._also else ""
         choices.border_subtitle = f"enter: choose{more}  escape: back"
         choices.focus()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from cockpit.model import Call, Plan, Proposal, Verdict, digest
 from cockpit.screens.desk import Desk
+from widgets.case import DIGEST_SHOWN
 from widgets.line import Ink, Line, block, line
 from widgets.plan import plan_lines
-from widgets.proposal import DIGEST_SHOWN
 
 CHANNEL = "keypress"
 
@@ -65,7 +65,13 @@ def compared(proposal: Proposal, plan: Plan, room: int) -> Iterator[Line]:
     if now == proposal.digest:
         yield line((" ✔ Still the same plan", Ink.GOOD), (f"  digest {now[:DIGEST_SHOWN]}", Ink.DIM))
     else:
-        yield from block("", "The world has moved: the plan would be another one now. Approving will be refused.", room, Ink.WARN, indent=1)
+        yield from block(
+            "",
+            "The world has moved: the plan would be another one now. Approving will be refused.",
+            room,
+            Ink.WARN,
+            indent=1,
+        )
         yield line((f" digest {now[:DIGEST_SHOWN]} instead of {proposal.digest[:DIGEST_SHOWN]}", Ink.DIM))
     yield line()
     yield from block("", plan.summary, room, Ink.STRONG, indent=1)

@@ -100,15 +100,22 @@ def headline(since: str, standing: Standing, incidents: Sequence[Incident]) -> t
     """What needs the operator, in one sentence; all is calm only where everything was probed lately."""
     if since:
         return since, Ink.STRONG
-    waiting = [each for each in incidents if each.status is IncidentStatus.WAITING]
-    helpless = [each for each in incidents if each.status is IncidentStatus.ESCALATED]
-    if waiting:
-        return f"{waiting[0].service} waits for your answer: {waiting[0].cause or waiting[0].title}", Ink.WARN
-    if helpless:
-        return f"{helpless[0].service} needs you: {helpless[0].title}", Ink.BAD
+    for status, text, ink in (
+        (IncidentStatus.WAITING, "waits for your answer", Ink.WARN),
+        (IncidentStatus.ESCALATED, "needs you", Ink.BAD),
+    ):
+        for each in incidents:
+            if each.status is status:
+                return f"{each.service} {text}: {each.cause or each.title}", ink
     working = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
-    if working:
-        return f"The agent works on {plural(len(working), 'incident')}.", Ink.PLAIN
+    return (
+        (f"The agent works on {plural(len(working), 'incident')}.", Ink.PLAIN)
+        if working
+        else _without_trouble(standing)
+    )
+
+
+def _without_trouble(standing: Standing) -> tuple[str, Ink]:
     services = sum(standing.levels.values())
     if not services:
         return "No service is watched yet. Leave with q, then run: cockpit init", Ink.DIM

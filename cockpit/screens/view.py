@@ -30,7 +30,7 @@ VIEWS = ("Overview", "Incidents", "Changes", "Services", "Tools", "Log")
 class View(Screen[None]):
     """One of the six views. `panes` says what it is made of, `read` what is read for them, off the event loop."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012 - Textual declares it so
     NAME: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
     """What the help screen says of this view."""
@@ -64,8 +64,8 @@ class View(Screen[None]):
     def on_mount(self) -> None:
         """Paint the last known data at once."""
         self._read_all()()
-        self.watch(self, "focused", self._hint, init=False)
-        self._hint()
+        self.watch(self, "focused", self._focus_moved, init=False)
+        self.call_after_refresh(self._focus_moved)
 
     def on_screen_resume(self) -> None:
         """Catch up with what happened while another view was on."""
@@ -96,8 +96,13 @@ class View(Screen[None]):
 
         return everything
 
+    def _focus_moved(self) -> None:
+        """Name the keys that work here; on a small terminal, give a document that is read all the room."""
+        self.set_class(self.focused is not None and self.focused.id in ("proposal", "detail"), "-reading")
+        self._hint()
+
     def _hint(self) -> None:
-        """Name the keys that work here."""
+        """Fill the key line."""
         keys = dict(self.KEYS)
         for active in self.active_bindings.values():
             if active.binding.show and active.enabled:
@@ -113,35 +118,32 @@ class View(Screen[None]):
 
     def action_filter(self) -> None:
         """Ask for a text that rows must contain."""
+        if self.query(Rows):
+            self.ask_filter(self.query(Rows).first().needle)
+
+    def ask_filter(self, needle: str) -> None:
+        """Open the line in which a filter is typed."""
         from textual.widgets import Input
 
-        if not self._filtered():
-            return
         if not self.query("#filter"):
-            self.mount(Input(self._filtered()[0].needle, placeholder="show only rows with this text", id="filter"))
+            self.mount(Input(needle, placeholder="show only what holds this text", id="filter", select_on_focus=False))
         self.call_after_refresh(lambda: self.query_one("#filter").focus())
-
-    def _filtered(self) -> list[Rows]:
-        """The lists that the filter applies to: the focused one, else the first."""
-        if isinstance(self.focused, Rows):
-            return [self.focused]
-        return list(self.query(Rows))[:1]
 
     def action_back(self) -> None:
         """Close the filter, or go to the first pane."""
-        if self.query("#filter"):
-            self.apply_filter("")
-            self.query("#filter").remove()
-        elif self.query(Rows):
-            for rows in self.query(Rows):
-                if rows.needle:
-                    rows.filter("")
-            self.query(Rows).first().focus()
+        self.query("#filter").remove()
+        self.apply_filter("")
+        self._to_first_pane()
+
+    def _to_first_pane(self) -> None:
+        """Focus what this view starts on."""
+        if isinstance(self.AUTO_FOCUS, str):
+            self.query_one(self.AUTO_FOCUS).focus()
 
     def apply_filter(self, needle: str) -> None:
-        """Show only rows with that text."""
-        for rows in list(self.query(Rows))[:1]:
-            rows.filter(needle)
+        """Show only rows with that text in the list that this view starts on."""
+        if isinstance(self.AUTO_FOCUS, str):
+            self.query_one(self.AUTO_FOCUS, Rows).filter(needle)
 
     @on(Tabs.Picked)
     def _picked(self, message: Tabs.Picked) -> None:
@@ -156,4 +158,4 @@ class View(Screen[None]):
         """Keep the filter, and go back to the list."""
         if event.input.id == "filter":
             event.input.remove()
-            self.query(Rows).first().focus()
+            self._to_first_pane()

@@ -195,7 +195,8 @@ def change_from(stored: Mapping[str, Any]) -> Change:
 def plan_from(stored: Mapping[str, Any]) -> Plan:
     """A plan from its JSON."""
     changes = tuple(change_from(change) for change in stored["changes"])
-    return Plan(stored["summary"], changes, stored["risk"])
+    approval = Approval(stored["approval"]) if stored["approval"] else None
+    return Plan(stored["summary"], changes, stored["risk"], approval)
 
 
 def plan_json(plan: Plan) -> JSON:

@@ -52,14 +52,14 @@ async def _all(folder: Path) -> None:
 
 
 async def _one(engine: Engine, faults: Faults, fault: Fault) -> tuple[float, float, float] | None:
-    known = {incident.id for incident in engine.reader.incidents()}
     injected = time.time()
     await faults.inject(fault.name)
     try:
-        incident = await _until(lambda: next((i for i in engine.reader.incidents() if i.id not in known), None))
+        incident = await _until(lambda: next(iter(engine.reader.incidents(unresolved_only=True)), None))
         if incident is None:
             return _missed(fault, "no incident")
-        proposal = await _until(lambda: next(iter(engine.reader.proposals(incident=incident.id)), None))
+        raised = min(raised.alert.starts_at for raised in engine.reader.alerts(incident=incident.id, firing_only=True))
+        proposal = await _until(lambda: next(iter(engine.healer.proposals_now(incident.id)), None))
         if proposal is None:
             return _missed(fault, "no proposal")
         approved = time.time()
@@ -68,12 +68,9 @@ async def _one(engine: Engine, faults: Faults, fault: Fault) -> tuple[float, flo
         done = await _until(lambda: _finished(engine, proposal.id))
         if done is None:
             return _missed(fault, "not verified")
-        line(
-            fault.name,
-            f"{incident.opened_at - injected:.1f} {proposal.created_at - incident.opened_at:.1f} {done - approved:.1f} s",
-            "3, 2, 5 s",
-        )
-        return incident.opened_at - injected, proposal.created_at - incident.opened_at, done - approved
+        times = raised - injected, proposal.created_at - raised, done - approved
+        line(fault.name, " ".join(f"{seconds:.1f}" for seconds in times) + " s", "3, 2, 5 s")
+        return times
     finally:
         await faults.clear(fault.name)
         await _until(lambda: _calm(engine.reader.incidents(unresolved_only=True)), within=40)

@@ -14,7 +14,14 @@ from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.world import filled_store
 
 COCKPIT = str(Path(sys.executable).with_name("cockpit"))
-BARE = "from textual.app import App\nfrom textual.widgets import Static\nclass A(App):\n    def compose(self): yield Static('hello')\nA().run()"
+BARE = """
+from textual.app import App
+from textual.widgets import Static
+class Bare(App):
+    def compose(self):
+        yield Static("hello")
+Bare().run()
+"""
 PAINTED = "cache03"
 PRESSES = 60
 
@@ -35,6 +42,8 @@ def main() -> None:
 
 
 def _first_paint(folder: Path, port: int) -> None:
+    (folder / "few").mkdir()
+    (folder / "fifty").mkdir()
     last_known = filled_store(folder / "few", services=5, incidents=5, port=port)
     fifty = filled_store(folder / "fifty", services=50, incidents=20, port=port)
     for what, config, target in (("5 services", last_known, "1.3x"), ("50 live services", fifty, "1.6x")):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import psycopg
 
 from cockpit.agent.conditions import readings
 from cockpit.agent.expressions import ExpressionError, argument, fill, holds
 from cockpit.agent.runbooks import Library, Runbook, load
 from cockpit.files import data_file
-from cockpit.lab.postgres import FAULTS
+from cockpit.lab.lab import Lab
+from cockpit.lab.parts import Fault
+from cockpit.lab.postgres import FAULTS, SERVERS
 from cockpit.model import JSON, Call, Change, Finding, Health, Plan, Service
 from cockpit.toolkit import Registry, inspect, plan, probe
 from tools.postgres import postgres
@@ -107,3 +112,33 @@ def calls(book: Runbook, known: dict[str, JSON]) -> list[tuple[str, dict[str, JS
 
 def with_options(service: Service, **options: JSON) -> Service:
     return replace(service, options={**service.options, **options})
+
+
+def running_lab() -> Iterator[Lab]:
+    """A lab of PostgreSQL alone, for one test file."""
+    made = Lab.create(SERVERS)
+    asyncio.run(made.up())
+    yield made
+    asyncio.run(made.down())
+
+
+@asynccontextmanager
+async def injected(lab: Lab, name: str) -> AsyncIterator[Fault]:
+    fault = BY_NAME[name]
+    await fault.inject(lab)
+    try:
+        yield fault
+    finally:
+        await fault.clear(lab)
+
+
+@asynccontextmanager
+async def client(lab: Lab, application: str, user: str = "shop") -> AsyncIterator[psycopg.AsyncConnection]:
+    """One more client of the shop, which its server may end at any time."""
+    connection = await psycopg.AsyncConnection.connect(
+        host="127.0.0.1", port=lab.port("postgres"), user=user, dbname="shop", application_name=application
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()

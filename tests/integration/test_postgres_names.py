@@ -9,18 +9,19 @@ from collections.abc import Iterator
 import pytest
 
 from cockpit.lab.lab import Lab
-from cockpit.lab.postgres import SERVERS, answers, execute
-from cockpit.model import CockpitError, Refused, Service, Unexpected
+from cockpit.lab.postgres import answers, execute
+from cockpit.model import Refused, Service, Unexpected
 from tests.corpus import hostile
-from tests.integration.postgres_lab import apply, ask, planned
+from tests.integration.postgres_lab import apply, ask, planned, running_lab
 from tools.postgres.client import PostgresReader
 from tools.postgres.names import find_table, quoted
 
 EVIL = 'x"; drop table y; --'
 SENTENCES = """
 ; drop table y|"; drop table y; --|'; drop table y; --|y; drop table y|y cascade|only y|y, y|y) ; drop table y; --
-pg_catalog.pg_class|pg_class|information_schema.tables|public.y; select 1|select 1|(select 1)|y where true|host=evil dbname=y
-postgresql://evil/y|service=evil|-y|--all|x\\|E'\\x41'|U&'y'|$1|%s|%(name)s|{}|{0}| y|y |Y|"y"|"public"."y"|public.Y|.y|y.|y*|*
+pg_catalog.pg_class|pg_class|information_schema.tables|public.y; select 1|select 1|(select 1)|y where true
+host=evil dbname=y|postgresql://evil/y|service=evil|-y|--all|x\\|E'\\x41'|U&'y'|$1|%s|%(name)s
+{}|{0}| y|y |Y|"y"|"public"."y"|public.Y|.y|y.|y*|*
 """
 NAMES = (*SENTENCES.strip().replace("\n", "|").split("|"), "y\0", "\udc80", "a" * 64, "a" * 999, "", *hostile())
 REMEDIES = ("vacuum_postgres_table", "analyze_table", "reindex_postgres_table", "enable_table_autovacuum")
@@ -33,11 +34,9 @@ MEANT = re.compile(
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    made = Lab.create(SERVERS)
-    asyncio.run(made.up())
-    asyncio.run(_prepared(made))
-    yield made
-    asyncio.run(made.down())
+    for made in running_lab():
+        asyncio.run(_prepared(made))
+        yield made
 
 
 async def _prepared(lab: Lab) -> None:
@@ -94,7 +93,7 @@ async def test_a_name_that_is_not_in_the_catalogue_goes_no_further(lab: Lab, ser
                 continue
             with pytest.raises(Refused) as refused:
                 await find_table(reader, "", name)
-            assert len(str(refused.value)) < 400
+            assert len(str(refused.value)) < 2000
             if name:
                 with pytest.raises(Refused):
                     await find_table(reader, name, "y")
@@ -139,6 +138,6 @@ async def test_a_hostile_application_and_query_are_only_shown(lab: Lab, service:
 
 async def test_text_that_is_not_utf8_is_one_clear_error(service: Service) -> None:
     async with PostgresReader(service) as reader:
-        with pytest.raises((Unexpected, CockpitError)):
+        with pytest.raises(Unexpected):
             await reader.rows("select %s::text", ["\udc80"])
         assert await reader.row("select 1 as one") == {"one": 1}

@@ -112,20 +112,35 @@ class World:
     def health(self, number: int, minute: int) -> Health:
         """What a probe saw then: calm, with a rhythm of its own."""
         wave = math.sin(minute / 6 + number)
-        summaries = ("12 of 100 connections", "31 % of 64 MB used", "2 consumers, 0 pending", "140 requests a minute", "41 % of disk used")
+        summaries = (
+            "12 of 100 connections",
+            "31 % of 64 MB used",
+            "2 consumers, 0 pending",
+            "140 requests a minute",
+            "41 % of disk used",
+        )
         samples = {"connections": 12.0 + round(4 * wave), "used_ratio": round(0.3 + 0.1 * wave, 3), "restarts": 0.0}
         return Health(Level.UP, summaries[number], samples, 0.002 + 0.0004 * wave + 0.001 * number)
 
     def resolved(self) -> None:
         """An incident of yesterday that a soft change has mended."""
         self.at(90_000)
-        alert = Alert("pg-bloat", "postgres/main", "postgres-bloat", Severity.WARNING, "62 % of orders is dead rows.", self.clock.now)
+        alert = Alert(
+            "pg-bloat",
+            "postgres/main",
+            "postgres-bloat",
+            Severity.WARNING,
+            "62 % of orders is dead rows.",
+            self.clock.now,
+        )
         (incident,) = self.store.ingest_alerts([alert])
         self.store.advance(incident, IncidentStatus.INVESTIGATING, actor="analyst", text="Looks into it.")
         call = Call("check_table_bloat", "postgres/main", {"database": "shop"})
         found = Finding("62 % of shop.public.orders is dead.", {"dead_ratio": 0.62})
         self.store.record_run(incident, call, found, "", self.clock.now, 0.031)
-        proposal = self.propose(incident, VACUUM_CALL, VACUUM_PLAN, Approval.SOFT, "Autovacuum is off for orders, so 62 % is dead.")
+        proposal = self.propose(
+            incident, VACUUM_CALL, VACUUM_PLAN, Approval.SOFT, "Autovacuum is off for orders, so 62 % is dead."
+        )
         self.approve(proposal, by="policy", channel="policy", reason="soft: do and tell")
         self.carry_out(proposal, "last_vacuum is later than the start.")
         self.store.clear_alerts(["pg-bloat"], self.clock.now)
@@ -136,7 +151,14 @@ class World:
         self.at(46)
         full = Health(Level.DEGRADED, "100 % of 64 MB used, writes are refused", {"used_ratio": 1.0}, 0.0031)
         self.store.record_health("redis/main", full, self.clock.now)
-        alert = Alert("redis-full", "redis/main", "redis-memory-full", Severity.CRITICAL, "Redis is full and refuses writes.", NOW - 46)
+        alert = Alert(
+            "redis-full",
+            "redis/main",
+            "redis-memory-full",
+            Severity.CRITICAL,
+            "Redis is full and refuses writes.",
+            NOW - 46,
+        )
         (incident,) = self.store.ingest_alerts([alert])
         self.at(45)
         self.store.advance(incident, IncidentStatus.INVESTIGATING, actor="analyst", text="Looks into it.")
@@ -148,21 +170,53 @@ class World:
         ]
         self.at(44)
         rivals = [{"cause": "client buffers eat the memory", "ruled_out": True, "reading": "client buffers hold 82 kB"}]
-        data = {"runbook": "redis-maxmemory-noeviction", "confidence": 0.9, "evidence": runs, "advice": "", "rivals": rivals}
+        data = {
+            "runbook": "redis-maxmemory-noeviction",
+            "confidence": 0.9,
+            "evidence": runs,
+            "advice": "",
+            "rivals": rivals,
+        }
         self.store.note("analyst", "diagnosis", REDIS_CAUSE, incident=incident, service="redis/main", data=data)
-        proposal = self.propose(incident, REDIS_CALL, REDIS_PLAN, Approval.HARD, REDIS_CAUSE, policy="changes of settings wait for a person")
+        proposal = self.propose(
+            incident, REDIS_CALL, REDIS_PLAN, Approval.HARD, REDIS_CAUSE, policy="changes of settings wait for a person"
+        )
         text = "Waits for a decision."
-        self.store.advance(incident, IncidentStatus.WAITING, actor="healer", text=text, cause=REDIS_CAUSE, runbook="redis-maxmemory-noeviction")
+        self.store.advance(
+            incident,
+            IncidentStatus.WAITING,
+            actor="healer",
+            text=text,
+            cause=REDIS_CAUSE,
+            runbook="redis-maxmemory-noeviction",
+        )
         self.clock.now = NOW
         return proposal
 
     def propose(
-        self, incident: int | None, call: Call, plan: Plan, approval: Approval, reason: str, *, policy: str = "", needs_name: bool = False
+        self,
+        incident: int | None,
+        call: Call,
+        plan: Plan,
+        approval: Approval,
+        reason: str,
+        *,
+        policy: str = "",
+        needs_name: bool = False,
     ) -> Proposal:
         """A proposal that waits for five minutes."""
         now = self.clock.now
         return self.store.propose(
-            incident, call, plan, digest(call, plan), approval, now + 300, reason=reason, policy=policy, needs_name=needs_name, at=now
+            incident,
+            call,
+            plan,
+            digest(call, plan),
+            approval,
+            now + 300,
+            reason=reason,
+            policy=policy,
+            needs_name=needs_name,
+            at=now,
         )
 
     def approve(self, proposal: Proposal, *, by: str = "kim", channel: str = "keypress", reason: str = "") -> None:
@@ -197,9 +251,22 @@ class World:
         alert = Alert("nats-down", "nats/main", "nats-down", Severity.CRITICAL, "NATS does not answer.", NOW - 120)
         (incident,) = self.store.ingest_alerts([alert])
         call = Call("check_nats_process", "nats/main", {})
-        self.store.record_run(incident, call, None, "nats/main did not answer within 5 s. Check that it is running.", self.clock.now, 5.0)
-        self.store.note("analyst", "diagnosis", "No runbook explains it (asked: nats-stopped).", incident=incident, service="nats/main")
-        self.store.advance(incident, IncidentStatus.ESCALATED, actor="communicator", text="Runbooks are at their end: a person is needed.")
+        self.store.record_run(
+            incident, call, None, "nats/main did not answer within 5 s. Check that it is running.", self.clock.now, 5.0
+        )
+        self.store.note(
+            "analyst",
+            "diagnosis",
+            "No runbook explains it (asked: nats-stopped).",
+            incident=incident,
+            service="nats/main",
+        )
+        self.store.advance(
+            incident,
+            IncidentStatus.ESCALATED,
+            actor="communicator",
+            text="Runbooks are at their end: a person is needed.",
+        )
         self.clock.now = NOW
 
     def frozen(self) -> None:

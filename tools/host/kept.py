@@ -98,14 +98,19 @@ def rotate(place: Place) -> None:
     with opened_folder(Path(place.root), place.folder) as folder, opened_file(folder, place.name, os.O_RDWR) as log:
         try:
             with _created(folder, part, log) as copy:
-                read, digest = _compress(log, copy)
+                read, digest = _compress(log, copy, 0)
+                os.fsync(copy)
                 _compare(copy, read, digest)
-            os.rename(part, place.kept, src_dir_fd=folder, dst_dir_fd=folder)
+                read += _compress(log, copy, read)[0]
+                os.rename(part, place.kept, src_dir_fd=folder, dst_dir_fd=folder)
+                # Nothing stands between the last look and the cut: a line written there would be lost.
+                late = os.pread(log, CHUNK, read)
+                os.ftruncate(log, 0)
+                _append(copy, late)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part, dir_fd=folder)
             raise
-        os.ftruncate(log, 0)
         os.fsync(folder)
 
 
@@ -153,10 +158,11 @@ def _created(folder: int, name: str, like: int) -> Iterator[int]:
         os.close(copy)
 
 
-def _compress(log: int, copy: int) -> tuple[int, str]:
-    """Copy until nothing new is written; returns how many bytes were read, and their SHA-256."""
-    read, digest = 0, hashlib.sha256()
+def _compress(log: int, copy: int, start: int) -> tuple[int, str]:
+    """Append the log from `start` on to the copy; returns how many bytes that were, and their SHA-256."""
+    read, digest = start, hashlib.sha256()
     enough = os.fstat(log).st_size + CATCHING_UP * CHUNK
+    os.lseek(copy, 0, os.SEEK_END)
     with _stream(copy, "wb") as file, gzip.GzipFile(fileobj=file, mode="wb", compresslevel=5, mtime=0) as packed:
         while chunk := os.pread(log, CHUNK, read):
             if read > enough:
@@ -166,8 +172,14 @@ def _compress(log: int, copy: int) -> tuple[int, str]:
             packed.write(chunk)
             digest.update(chunk)
             read += len(chunk)
+    return read - start, digest.hexdigest()
+
+
+def _append(copy: int, content: bytes) -> None:
+    os.lseek(copy, 0, os.SEEK_END)
+    with _stream(copy, "wb") as file:
+        file.write(gzip.compress(content, mtime=0))
     os.fsync(copy)
-    return read, digest.hexdigest()
 
 
 def _compare(copy: int, read: int, digest: str) -> None:

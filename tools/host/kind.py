@@ -39,6 +39,11 @@ host = Kind(
 _kills: dict[str, Rise] = {}
 
 
+def recent_kills(service: str) -> int:
+    """Processes killed for memory in the last ten minutes, as far as this process has watched."""
+    return _kills.setdefault(service, Rise()).add(time.monotonic(), kills())
+
+
 @host.health(
     cpu_ratio="share of the processors' time in use since the last probe",
     load_ratio="tasks that run or wait, per processor, over one minute",
@@ -88,7 +93,7 @@ def _machine(name: str) -> dict[str, float]:
         "memory_available_ratio": memory.available / memory.total,
         "memory_free_ratio": memory.free / memory.total,
         "swap_used_ratio": swap.percent / 100,
-        "oom_kills": float(_kills.setdefault(name, Rise()).add(time.monotonic(), kills())),
+        "oom_kills": float(recent_kills(name)),
         "zombies": float(seen.zombies),
         "clock_adrift": float(clock(seen.names).adrift),
         "ports_used_ratio": ports_used_ratio(),

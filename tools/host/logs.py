@@ -152,6 +152,8 @@ async def rotate_logs(client: HostReader, service: str, max_size_mb: float) -> P
         service: the name of a log set under `logs` in the config.
         max_size_mb: files larger than this many megabytes are rotated.
     """
+    if not service:
+        raise Refused("No log set is named.", "Name one under 'logs'.")
     if not max_size_mb * MEGABYTE >= HEAD:
         raise Refused(f"A size of {max_size_mb:g} MB is too small to rotate by.", "Ask for 0.1 MB or more.")
     found = await _larger(client, service, max_size_mb * MEGABYTE)

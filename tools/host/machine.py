@@ -12,7 +12,7 @@ from cockpit.model import JSON, Denied, Finding, RunStatus
 from tools.host.census import census
 from tools.host.client import HostReader
 from tools.host.clock import clock
-from tools.host.kind import host
+from tools.host.kind import host, recent_kills
 from tools.host.memory import group_kills, kills, pressure
 from tools.host.sockets import port_range
 
@@ -57,6 +57,7 @@ async def check_oom_events(client: HostReader) -> Finding:
     groups = await client.call(group_kills)
     data: dict[str, JSON] = {
         "kills": total,
+        "recent": await client.call(recent_kills, client.service.name),
         "in_groups": sum(count for _, count in groups),
         "first_group": groups[0][0] if groups else "",
         "rows": [{"group": name, "kills": count} for name, count in groups[:MOST]],

@@ -28,6 +28,7 @@ async def check_disk_usage(client: HostReader) -> Finding:
     folders = await client.call(_fullest, client.folders())
     data: dict[str, JSON] = {
         "fullest_mount": fullest.mount,
+        "fullest_total_bytes": fullest.total_bytes,
         "fullest_ratio": fullest.used_ratio,
         "fullest_available_bytes": fullest.available_bytes,
         "fullest_reserved_bytes": fullest.reserved_bytes,

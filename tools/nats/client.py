@@ -27,8 +27,10 @@ SECONDS = 3.0
 PATHS = frozenset({"connz", "healthz", "jsz", "varz"})
 """What a reader asks the monitoring port for."""
 
-VERBS = frozenset({"CONSUMER.CREATE", "CONSUMER.DELETE", "STREAM.PURGE", "STREAM.UPDATE"})
-"""What a writer asks JetStream to do."""
+VERBS = frozenset(
+    {"CONSUMER.CREATE", "CONSUMER.DELETE", "CONSUMER.INFO", "STREAM.INFO", "STREAM.PURGE", "STREAM.UPDATE"}
+)
+"""What a writer asks JetStream for."""
 
 NAME = re.compile(r"[^\s.*>/\\\x00-\x1f\x7f]{1,255}")
 """A stream's or consumer's name: what NATS itself accepts, so that it is one token of a subject."""
@@ -114,13 +116,13 @@ class NatsWriter(Client):
         """
         if verb not in VERBS or not all(NAME.fullmatch(name) for name in names):
             raise Denied(f"'{verb} {' '.join(names)}' is no request that may be sent.")
-        import nats.errors as errors
+        from nats import errors
 
         body = b"" if payload is None else json.dumps(payload).encode()
         try:
             connection = await self._connection()
             message = await connection.request(".".join(("$JS.API", verb, *names)), body, timeout=SECONDS)
-        except (errors.AuthorizationError, errors.SecretNotFoundError) as error:
+        except errors.AuthorizationError as error:
             raise Denied(f"NATS refused us: {error}.", "Check the user, token or credentials.") from None
         except (errors.Error, OSError, TimeoutError) as error:
             raise Unreachable(f"NATS at {self.url} cannot be asked: {error}.", "Check that it runs.") from None

@@ -194,7 +194,10 @@ def _stream(detail: Mapping[str, Any], now: float) -> Stream:
         state=mapping(detail.get("state")),
         consumers=tuple(
             sorted(
-                (Consumer(name, str(each.get("name", "")), mapping(each.get("config")), each, now) for each in consumers),
+                (
+                    Consumer(name, str(each.get("name", "")), mapping(each.get("config")), each, now)
+                    for each in consumers
+                ),
                 key=lambda each: each.name,
             )
         ),
@@ -207,3 +210,12 @@ def seconds(moment: Any) -> float:
         return datetime.fromisoformat(str(moment)).timestamp()
     except ValueError:
         return 0.0
+
+
+def settings(config: Any) -> dict[str, Any]:
+    """A stream's or consumer's config without what the server itself notes down in it."""
+    found = dict(mapping(config))
+    kept = {
+        name: value for name, value in mapping(found.pop("metadata", None)).items() if not name.startswith("_nats.")
+    }
+    return {**found, "metadata": kept} if kept else found
