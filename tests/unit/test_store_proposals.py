@@ -34,6 +34,13 @@ def test_a_proposal_comes_back_as_it_was_given(log: Log) -> None:
     assert log.store.reader.proposals(state=ProposalState.PENDING, incident=1) == [proposal]
 
 
+def test_what_a_plan_asks_for_by_itself_comes_back_too(log: Log) -> None:
+    plan = dataclasses.replace(plan_of_one(), approval=Approval.HARD)
+    given = digest(call_of(), plan)
+    kept = log.store.propose(None, call_of(), plan, given, Approval.HARD, START + 9, reason="", at=START)
+    assert log.store.reader.proposal(kept.id).plan.approval is Approval.HARD
+
+
 def test_a_digest_that_is_not_the_plans_is_refused(log: Log) -> None:
     with pytest.raises(CockpitError, match="not that of the plan"):
         log.store.propose(None, call_of(), plan_of_one(), "0" * 64, Approval.HARD, START + 300, reason="full", at=START)

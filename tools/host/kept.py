@@ -104,7 +104,7 @@ def rotate(place: Place) -> None:
                 read += _compress(log, copy, read)[0]
                 os.rename(part, place.kept, src_dir_fd=folder, dst_dir_fd=folder)
                 # Nothing stands between the last look and the cut: a line written there would be lost.
-                late = os.pread(log, CHUNK, read)
+                late = os.pread(log, 8 * CHUNK, read)
                 os.ftruncate(log, 0)
                 _append(copy, late)
         except BaseException:
