@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import threading
@@ -110,7 +111,8 @@ class Engine:
         """End `run`, from any thread."""
         self._stopped.set()
         if self._stop:
-            self._stop()
+            with contextlib.suppress(RuntimeError):  # the loop it ran in has ended already
+                self._stop()
 
     def close(self) -> None:
         """Close the store and give the lock back."""

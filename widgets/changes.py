@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from cockpit.model import Decision, Proposal, ProposalState
-from widgets.figures import moment
-from widgets.line import Ink, Line, column, line
+from widgets.figures import age
+from widgets.line import Ink, Line, cells, column, line
 from widgets.rows import Row, Rows
 from widgets.signs import PROPOSALS
 
@@ -57,15 +57,16 @@ class Changes(Rows):
     def _row(self, entry: Entry, room: int) -> Line:
         proposal = entry.proposal
         sign = PROPOSALS[proposal.state]
-        by = entry.decision.by if entry.decision else ""
+        by = entry.decision.by if entry.decision and room >= 76 else ""
+        told = room - 3 - 14 - 6 - 15 - 9 - (cells(by) + 2 if by else 0)
         return line(
             (f" {sign.glyph} ", sign.ink),
             column(sign.word, 14, sign.ink),
-            column(moment(proposal.created_at, self._now), 13, Ink.DIM),
-            column(f"#{proposal.id}", 5, Ink.DIM),
-            column(proposal.call.service, 14, Ink.STRONG),
-            column(f" {proposal.plan.summary}", max(room - 58, 16)),
-            column(f" {by}", 9, Ink.DIM),
+            column(f"#{proposal.id}", 6, Ink.DIM),
+            column(proposal.call.service, 15, Ink.STRONG),
+            column(proposal.plan.summary, max(told, 8)),
+            (f"  {by}" if by else "", Ink.DIM),
+            column(age(self._now - proposal.created_at), 9, Ink.DIM, right=True),
         )
 
     def action_undo(self) -> None:

@@ -46,5 +46,5 @@ def fact_lines(facts: Facts, now: float, room: int) -> Iterator[Line]:
     ]
     if marks:
         yield from block("Marks", ", ".join(marks), room, Ink.DIM)
-    for name, value in (facts.options or {}).items():
-        yield from block("Config", f"{name} = {text_of(value)}", room, Ink.DIM)
+    for index, (name, value) in enumerate((facts.options or {}).items()):
+        yield from block("Config" if index == 0 else "", f"{name} = {text_of(value)}", room, Ink.DIM)

@@ -94,7 +94,7 @@ def difference(old: Line, new: Line, room: int) -> tuple[int, int]:
         shared += 1
     start = width(new[:shared])
     if width(old) != width(new):
-        return start, room
+        return start, min(max(width(old), width(new)), room)
     end = width(new)
     for left, right in zip(reversed(old[shared:]), reversed(new[shared:]), strict=False):
         if left != right:

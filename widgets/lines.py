@@ -89,9 +89,20 @@ class Lines(ScrollView, can_focus=True):
                 self._repaint(y, old, new)
 
     def _resize_body(self) -> None:
+        """Tell the scroll bar how many lines there are; the other panes move only where heights follow content."""
         wanted = Size(self.room, len(self._head) + len(self._body) + len(self._foot))
-        if wanted != self.virtual_size:
-            self.virtual_size = wanted
+        if wanted == self.virtual_size:
+            return
+        grown = wanted.height != self.virtual_size.height
+        self.set_reactive(Lines.virtual_size, wanted)
+        self._scroll_update(wanted)
+        if grown and self.styles.is_auto_height:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """How many lines there are at that width."""
+        room = max(width - self.styles.scrollbar_size_vertical, 1)
+        return sum(len(part) for part in (self.head(room), self.body(room), self.foot(room)))
 
     def _visible(self) -> list[Line]:
         return [self._line_at(y) for y in range(self.scrollable_content_region.height)]

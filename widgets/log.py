@@ -30,7 +30,7 @@ class Log(Document):
 
     TITLE = "Log"
     HELP = "Everything that happens, the newest at the bottom. G follows it; / shows only events with a text."
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("G,end", "bottom", "follow", id="log.follow")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("G,end", "bottom", "follow", key_display="G", id="log.follow")]
 
     @dataclass
     class Missed(Message):

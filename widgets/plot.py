@@ -26,25 +26,31 @@ class Plot(Lines, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._about = ""
         self._points: Points = ()
         self._from = 0.0
         self._to = 1.0
 
-    def show(self, title: str, points: Points, since: float, until: float) -> None:
-        """Show these readings over that span."""
+    def show(self, title: str, about: str, points: Points, since: float, until: float) -> None:
+        """Show these readings over that span, and what they measure."""
         self.entitle(title)
-        self._points, self._from, self._to = points, since, until
+        self._about, self._points, self._from, self._to = about, points, since, until
         self.update()
 
     def body(self, room: int) -> Sequence[Line]:
         """The dots with their scale, and the times below."""
-        height = max(self.scrollable_content_region.height - 1, 1)
+        about = (
+            [line((" " * AXIS + self._about, Ink.DIM))]
+            if self._about and self.scrollable_content_region.height > 7
+            else []
+        )
+        height = max(self.scrollable_content_region.height - 1 - len(about), 1)
         if not self._points:
             return [line((" No readings in this span yet.", Ink.DIM))]
         low, high = self._scale()
         columns = max(room - AXIS - 1, 1)
         rows = braille(self._dots(columns * 2, height * 4, low, high), columns, height)
-        return [*self._labelled(rows, low, high), self._times(columns)]
+        return [*self._labelled(rows, low, high), self._times(columns), *about]
 
     def _scale(self) -> tuple[float, float]:
         """From the least to the greatest reading; one that never moves is drawn in the middle."""

@@ -17,7 +17,9 @@ from widgets.case import Case, incident_lines, proposal_head, proposal_lines
 from widgets.document import Document
 from widgets.figures import countdown
 from widgets.guard import Guard
-from widgets.line import Ink, Line, line
+from widgets.line import Ink, Line, block, line
+
+NOTHING = "Nothing waits for you. When the agent wants to change something, it stands here first."
 
 
 class ProposalPane(Document):
@@ -121,9 +123,7 @@ class ProposalPane(Document):
             return list(proposal_lines(self._case, self._case.proposal, room))
         if self._case.incident:
             return list(incident_lines(self._case, self._case.incident, room))
-        return [
-            line((" Nothing waits for you. When the agent wants to change something, it stands here first.", Ink.DIM))
-        ]
+        return list(block("", NOTHING, room, Ink.DIM, indent=1))
 
     def render_line(self, y: int) -> Strip:
         """The row as it goes to the terminal; painting is what starts the time that a key has to wait."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cockpit.model import JSON, Call, Finding, Plan, RunStatus
-from widgets.line import Ink, Line, block, line
+from widgets.line import Ink, Line, block, cut, line
 from widgets.plan import plan_lines, text_of
 
 ROWS = 50
@@ -17,15 +17,14 @@ def finding_lines(call: Call, finding: Finding, room: int) -> Iterator[Line]:
     yield from _called(call, room)
     found = finding.status is RunStatus.FOUND
     yield from block("Found" if found else "Nothing", finding.summary, room, Ink.STRONG if found else Ink.DIM)
-    for name, value in finding.data.items():
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            yield from _table(name, value, room)
-        else:
-            yield from block(
-                name if len(name) < 10 else "Data",
-                text_of(value) if len(name) < 10 else f"{name} = {text_of(value)}",
-                room,
-            )
+    lists = {
+        name: value
+        for name, value in finding.data.items()
+        if isinstance(value, Sequence) and not isinstance(value, str)
+    }
+    yield from _pairs({name: value for name, value in finding.data.items() if name not in lists}, room)
+    for name, rows in lists.items():
+        yield from _table(name, rows, room)
 
 
 def planned_lines(call: Call, plan: Plan, room: int) -> Iterator[Line]:
@@ -51,6 +50,13 @@ def failure_lines(call: Call, error: str, room: int) -> Iterator[Line]:
 def _called(call: Call, room: int) -> Iterator[Line]:
     arguments = text_of(dict(call.arguments))
     yield from block("Called", f"{call.tool} on {call.service} {arguments}".rstrip(), room, Ink.DIM)
+
+
+def _pairs(data: Mapping[str, JSON], room: int) -> Iterator[Line]:
+    """Names and values in two columns."""
+    indent = min(max((len(name) for name in data), default=0), 30) + 4
+    for name, value in data.items():
+        yield from block(cut(name, indent - 2), text_of(value), room, indent=indent)
 
 
 def _table(name: str, rows: Sequence[JSON], room: int) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from widgets.line import Ink, Line, line, plain
+from widgets.line import Ink, Line, line, plain, wrap
 from widgets.lines import Lines
 
 
@@ -40,7 +40,7 @@ class Rows(Lines):
         Binding("G,end", "last", "last", show=False, id="rows.last"),
         Binding("ctrl+d,pagedown", "page(1)", "page down", show=False, id="rows.page_down"),
         Binding("ctrl+u,pageup", "page(-1)", "page up", show=False, id="rows.page_up"),
-        Binding("enter", "open", "open", id="rows.open"),
+        Binding("enter", "open", "open", key_display="enter", id="rows.open"),
     ]
     EMPTY_TEXT: ClassVar[str] = "Nothing here."
     """What stands in an empty list: why it is empty, and what to do."""
@@ -85,7 +85,7 @@ class Rows(Lines):
         if not kept:
             empty = f"Nothing matches '{self.needle}'. Press escape to see all." if self.needle else self.EMPTY_TEXT
             self._point(0)
-            return [line((empty, Ink.DIM))]
+            return [line((f" {piece}", Ink.DIM)) for piece in wrap(empty, room - 2)]
         self._point(self._place())
         return [row.line for row in kept]
 

@@ -46,11 +46,11 @@ class Samples(Rows):
 
     def _row(self, sample: Sample, name: int, room: int) -> Line:
         value = "–" if sample.value is None else number(sample.value)
-        bars = 24 if room > name + 46 else 12
+        bars = min(max(room - name - 16, 8), 24)
         return line(
             (" ", Ink.PLAIN),
             column(sample.name, name, Ink.STRONG),
             column(value, 10, right=True),
             (f"  {spark(sample.recent, bars)}  ", Ink.CALM),
-            (sample.help, Ink.DIM),
+            (sample.help if room > name + 70 else "", Ink.DIM),
         )

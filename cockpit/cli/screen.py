@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cockpit.app import CockpitApp
 from cockpit.cli import crash, output
-from cockpit.cli.exits import FAILED, OK, UsageError
+from cockpit.cli.exits import FAILED, OK, UsageError, status_of
 from cockpit.cli.opening import log_of, ready, settings_of
+from cockpit.model import CockpitError
 from cockpit.screens.desk import Desk
 from cockpit.settings import Settings
 from cockpit.store.connection import StoreError
@@ -21,8 +23,25 @@ if TYPE_CHECKING:
     from cockpit.lab.menu import Faults
 
 
+AGENT_ENDS_WITHIN = 15.0
+"""Seconds the agent has to finish what it is writing, before its log is closed."""
+
+
 class Screen(CockpitApp):
     """The app as the command line runs it: what kills it is written to a file, never drawn with its secrets."""
+
+    def __init__(self, desk: Desk, open_engine: Callable[[], Engine] | None) -> None:
+        super().__init__(desk, open_engine)
+        self.agents: list[threading.Event] = []
+        """One for each agent that was started; set when it has ended."""
+
+    def _serve(self) -> None:
+        ended = threading.Event()
+        self.agents.append(ended)
+        try:
+            super()._serve()
+        finally:
+            ended.set()
 
     def _fatal_error(self) -> None:
         self.bell()
@@ -63,10 +82,15 @@ async def _demo(settings: Settings, chaos: float | None) -> int:
 
 async def _watch(settings: Settings, open_engine: Callable[[], Engine] | None) -> int:
     opened: list[Engine] = []
+    refused: list[CockpitError] = []
 
     def engine() -> Engine:
         assert open_engine is not None
-        opened.append(open_engine())
+        try:
+            opened.append(open_engine())
+        except CockpitError as error:
+            refused.append(error)
+            raise
         return opened[0]
 
     reader = _reader(settings)
@@ -78,13 +102,16 @@ async def _watch(settings: Settings, open_engine: Callable[[], Engine] | None) -
     finally:
         for running in opened:
             running.stop()
+        for ended in app.agents:
+            await asyncio.to_thread(ended.wait, AGENT_ENDS_WITHIN)
+        for running in opened:
             running.close()
         reader.close()
     if app.killed_by is not None:
         return crash.report(app.killed_by)
     if said:
         output.talk(f"cockpit: {said}")
-    return FAILED if said else app.return_code or OK
+    return status_of(refused[0]) if refused else app.return_code or OK
 
 
 def _reader(settings: Settings) -> Reader:

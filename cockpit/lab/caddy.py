@@ -93,7 +93,7 @@ async def get(url: str) -> tuple[int, str]:
 
 async def post(url: str, body: str, content_type: str) -> None:
     """Send a body to the admin API. Raises CockpitError when it is refused."""
-    request = Request(url, data=body.encode(), headers={"Content-Type": content_type}, method="POST")  # noqa: S310
+    request = Request(url, data=body.encode(), headers={"Content-Type": content_type}, method="POST")  # noqa: S310 - as above
     status, answer = await asyncio.to_thread(_exchange, request)
     if status != 200:
         raise CockpitError(f"The lab's Caddy refused a config with status {status}: {answer}", "See its log.")

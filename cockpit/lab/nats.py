@@ -50,7 +50,14 @@ async def connected(lab: Lab) -> AsyncIterator[JetStreamContext]:
     """A client of the lab's JetStream, as an application has it."""
     import nats
 
-    connection = await nats.connect(url(lab), allow_reconnect=False, connect_timeout=2, error_cb=_silent)
+    connection = await nats.connect(
+        url(lab),
+        allow_reconnect=False,
+        max_reconnect_attempts=1,  # the driver takes 0 for "for ever"
+        reconnect_time_wait=0,
+        connect_timeout=2,
+        error_cb=_silent,
+    )
     try:
         yield connection.jetstream(timeout=2)
     finally:

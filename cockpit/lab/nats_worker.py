@@ -31,7 +31,7 @@ async def work(orders: JetStreamContext.PullSubscription) -> None:
     """Take orders and acknowledge each, for ever."""
     while True:
         try:
-            for order in await orders.fetch(10, timeout=30):
+            for order in await orders.fetch(10, timeout=1):
                 await order.ack()
         except Nothing:
             continue

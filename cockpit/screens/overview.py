@@ -53,7 +53,9 @@ class Overview(View):
         seen, incidents, orphans = desk.seen(), desk.reader.incidents(limit=SHOWN), desk.orphans()
         standing = desk.standing(seen, incidents)
         now = desk.clock()
-        key = self._wanted([*(("proposal", each.id) for each in orphans), *(each.id for each in incidents)])
+        alone = [("proposal", each.id) for each in orphans]
+        waiting = [each.id for each in incidents if each.status is IncidentStatus.WAITING]
+        key = self._wanted([*alone, *(each.id for each in incidents)], [*alone, *waiting])
         case, events = desk.case(key), desk.timeline(key)
 
         def show() -> None:
@@ -66,10 +68,10 @@ class Overview(View):
 
         return show
 
-    def _wanted(self, keys: Sequence[object]) -> object:
-        """Whose case to show: the operator's choice, and what they are reading is never taken away; else the first."""
-        incidents = self.query_one(Incidents)
-        if self.query_one(ProposalPane).has_focus and self.desk.chosen is not None:
+    def _wanted(self, keys: Sequence[object], waiting: Sequence[object]) -> object:
+        """Whose case to show: what the operator reads or has chosen; else what waits for them; else the first."""
+        incidents, pane = self.query_one(Incidents), self.query_one(ProposalPane)
+        if pane.has_focus and self.desk.chosen is not None and (pane.pending or not waiting):
             return self.desk.chosen
         if incidents.moved and incidents.chosen in keys:
             return incidents.chosen
@@ -77,7 +79,7 @@ class Overview(View):
 
     @on(Rows.Chosen, "#incidents")
     def _chosen(self) -> None:
-        self.look()
+        self.look_soon()
 
     @on(Rows.Opened, "#incidents")
     def _opened(self) -> None:
@@ -107,6 +109,8 @@ def headline(since: str, standing: Standing, incidents: Sequence[Incident]) -> t
         for each in incidents:
             if each.status is status:
                 return f"{each.service} {text}: {each.cause or each.title}", ink
+    if standing.waiting:
+        return f"{plural(standing.waiting, 'proposal')} outside any incident waits for your answer.", Ink.WARN
     working = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
     return (
         (f"The agent works on {plural(len(working), 'incident')}.", Ink.PLAIN)

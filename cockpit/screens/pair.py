@@ -56,7 +56,7 @@ class Pair(View):
 
     @on(Rows.Chosen, "#list")
     def _chosen(self) -> None:
-        self.look()
+        self.look_soon()
 
     @on(Rows.Opened, "#list")
     def _opened(self, message: Rows.Opened) -> None:

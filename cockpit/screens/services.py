@@ -71,11 +71,14 @@ class Services(View):
         word, seconds = SPANS[self._span]
         points = desk.reader.samples(name, sample, now - seconds, now) if sample else []
         facts = desk.facts(seen, name)
+        about = next((each.help for each in samples if each.name == sample), "")
 
         def show() -> None:
             self.query_one(ServiceList).show(seen, now)
             self.query_one(Samples).show(samples)
-            self.query_one(Plot).show(f"{name}  {sample}  {word}" if sample else "Plot", points, now - seconds, now)
+            self.query_one(Plot).show(
+                f"{name}  {sample}  {word}" if sample else "Plot", about, points, now - seconds, now
+            )
             self.query_one("#facts", Sheet).renew(partial(fact_lines, facts, now) if facts else no_choice)
 
         return show
@@ -109,7 +112,7 @@ class Services(View):
 
     @on(Rows.Chosen)
     def _chosen(self) -> None:
-        self.look()
+        self.look_soon()
 
     @on(Rows.Opened, "#list")
     def _opened(self) -> None:

@@ -10,12 +10,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from cockpit.model import CockpitError
 from cockpit.screens.desk import Desk
 from widgets.bars import Hints, Status, Tabs
 from widgets.lines import Lines
+from widgets.paint import ExactCompositor
 from widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ Show: TypeAlias = "Callable[[], None]"
 VIEWS = ("Overview", "Incidents", "Changes", "Services", "Tools", "Log")
 
 
+RESTED = 0.1
+"""Seconds without a move after which a cursor is said to rest."""
+
+
 class View(Screen[None]):
     """One of the six views. `panes` says what it is made of, `read` what is read for them, off the event loop."""
 
@@ -34,8 +40,6 @@ class View(Screen[None]):
     NAME: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
     """What the help screen says of this view."""
-    KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Keys of this view that its key line names first."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/", id="view.filter"),
         Binding("y", "copy", "copy", id="view.copy"),
@@ -44,7 +48,9 @@ class View(Screen[None]):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
+        self._compositor = ExactCompositor()
         self.desk = desk
+        self._resting: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
         """The panes between the bars."""
@@ -75,6 +81,12 @@ class View(Screen[None]):
         """Read again and show what changed; a later look takes the place of one that still reads."""
         self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
 
+    def look_soon(self) -> None:
+        """Read again once the cursor rests: moving through a list sends no detail that nobody reads."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(RESTED, self.look)
+
     async def _look(self) -> None:
         try:
             show = await asyncio.to_thread(self._read_all)
@@ -103,11 +115,11 @@ class View(Screen[None]):
 
     def _hint(self) -> None:
         """Fill the key line."""
-        keys = dict(self.KEYS)
+        keys: dict[str, str] = {}
         for active in self.active_bindings.values():
             if active.binding.show and active.enabled:
-                keys.setdefault(self.app.get_key_display(active.binding), active.binding.description)
-        self.query_one(Hints).show(list(keys.items()))
+                keys.setdefault(active.binding.description, self.app.get_key_display(active.binding))
+        self.query_one(Hints).show([(key, what) for what, key in keys.items()])
 
     def action_copy(self) -> None:
         """Copy the text of the focused pane through the terminal."""

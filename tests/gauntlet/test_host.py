@@ -7,7 +7,7 @@ import pytest
 from cockpit.lab.host import FAULTS
 from tests.gauntlet.course import Course
 
-SERVERS = ("host",)
+SERVERS = ("app",)
 
 
 @pytest.mark.parametrize("fault", [fault.name for fault in FAULTS if fault.remedy])

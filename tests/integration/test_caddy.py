@@ -213,8 +213,10 @@ async def test_a_start_can_be_undone_by_a_stop(lab: Lab, edge: Service) -> None:
 async def test_the_log_tells_a_refused_backend(lab: Lab, edge: Service) -> None:
     await FAULTS["caddy-backend-down"].inject(lab)
     try:
-        while (await BENCH.ask(edge, "analyze_caddy_log", minutes=1.0)).data["refused"] == 0:
+        while not (found := (await BENCH.ask(edge, "analyze_caddy_log", minutes=1.0)).data)["refused"]:
             await proxy.get(proxy.site(lab))
+        assert found["last_error"]
+        assert "refused" in json.dumps(found["rows"])
     finally:
         await FAULTS["caddy-backend-down"].clear(lab)
         await until_well(lab)

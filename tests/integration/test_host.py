@@ -290,10 +290,11 @@ async def test_a_process_that_ignores_the_request_is_killed(local: Service, monk
         assert stubborn.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("pid", [0, -1, 1, 2**31, os.getpid(), os.getppid()])
-async def test_cockpit_and_the_system_are_never_ended(pid: int, local: Service) -> None:
+@pytest.mark.parametrize("pid", [0, -1, 1, 2**31, "our own", "our parent's"])
+async def test_cockpit_and_the_system_are_never_ended(pid: int | str, local: Service) -> None:
+    ours = {"our own": os.getpid(), "our parent's": os.getppid()}
     with pytest.raises(Refused):
-        await BENCH.planned(local, "terminate_process", pid=pid)
+        await BENCH.planned(local, "terminate_process", pid=ours.get(str(pid), pid))
 
 
 async def test_a_process_is_slowed_and_quickened_again(local: Service, sleeper: subprocess.Popen[bytes]) -> None:

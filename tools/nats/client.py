@@ -41,7 +41,6 @@ OPTIONS = (
     Option("user", str, "The user for changes."),
     Option("password", str, "Its password.", secret=True),
     Option("token", str, "A token instead of user and password.", secret=True),
-    Option("credentials", str, "The path of a credentials file instead of either."),
     Option("account", str, "The account whose streams are looked after.", default="$G"),
     Option("stalled_after_seconds", float, "Seconds after which a consumer stands still.", default=60.0),
     Option("workers", dict, "By consumer: 'unit' or 'control' of the worker that reads from it."),
@@ -123,7 +122,7 @@ class NatsWriter(Client):
             connection = await self._connection()
             message = await connection.request(".".join(("$JS.API", verb, *names)), body, timeout=SECONDS)
         except errors.AuthorizationError as error:
-            raise Denied(f"NATS refused us: {error}.", "Check the user, token or credentials.") from None
+            raise Denied(f"NATS refused us: {error}.", "Check the user and password, or the token.") from None
         except (errors.Error, OSError, TimeoutError) as error:
             raise Unreachable(f"NATS at {self.url} cannot be asked: {error}.", "Check that it runs.") from None
         return _accepted(_object(message.data, "JetStream"), verb)
@@ -144,12 +143,13 @@ class NatsWriter(Client):
                 self.url,
                 name="cockpit",
                 allow_reconnect=False,
+                max_reconnect_attempts=1,  # the driver takes 0 for "for ever"
+                reconnect_time_wait=0,
                 connect_timeout=int(SECONDS),
                 error_cb=_ignored,
                 user=self.text("user") or None,
                 password=self.text("password") or None,
                 token=self.text("token") or None,
-                user_credentials=self.text("credentials") or None,
             )
         return self._nats
 

@@ -10,7 +10,7 @@ from tools.amounts import duration, share, size
 from tools.control import ServiceStatus
 from tools.nats.client import NatsReader, Unanswered
 from tools.nats.kind import nats
-from tools.nats.readings import Consumer, JetStream, Stream, jetstream, seconds
+from tools.nats.readings import Consumer, JetStream, Stream, jetstream, seconds, standing_still, uptime
 from tools.shapes import mapping, number, sequence, text
 
 MEBIBYTE = 1024 * 1024
@@ -31,18 +31,17 @@ async def check_nats_health(client: NatsReader) -> Finding:
     except Unanswered as error:
         return Finding(error.what, {"state": error.state, "said": "", "uptime_seconds": 0.0, **manager})
     well = health.get("status") == "ok"
-    uptime = max(seconds(server.get("now")) - seconds(server.get("start")), 0.0)
     said = text(health.get("error") or health.get("status"))
     data: dict[str, JSON] = {
         "state": "up" if well else "unwell",
         "said": said,
         "version": text(server.get("version")),
-        "uptime_seconds": uptime,
+        "uptime_seconds": uptime(server),
         "connections": number(server.get("connections")),
         "memory_bytes": number(server.get("mem")),
         **manager,
     }
-    return Finding(f"NATS {data['version']} says '{said}', started {duration(uptime)} ago.", data)
+    return Finding(f"NATS {data['version']} says '{said}', started {duration(uptime(server))} ago.", data)
 
 
 async def _manager(client: NatsReader) -> dict[str, JSON]:
@@ -212,15 +211,16 @@ async def check_consumers(client: NatsReader, limit: int = 20) -> Finding:
     Args:
         limit: how many consumers to list, those with the most pending first, 1 to 20.
     """
-    after = client.number("stalled_after_seconds", 60.0)
-    consumers = sorted((await jetstream(client)).consumers, key=lambda each: -each.pending)
-    stalled = [each for each in consumers if each.stalled(after)]
+    stored, server = await jetstream(client), await client.get("varz")
+    consumers = sorted(stored.consumers, key=lambda each: -each.pending)
+    stalled = await standing_still(client, stored, uptime(server))
+    names = {(each.stream, each.name) for each in stalled}
     data: dict[str, JSON] = {
         "count": len(consumers),
         "stalled": len(stalled),
         **await _stalled(client, stalled),
         **_redelivering(consumers),
-        "rows": [_consumer(each, after) for each in consumers[: max(1, min(limit, 20))]],
+        "rows": [_consumer(each, (each.stream, each.name) in names) for each in consumers[: max(1, min(limit, 20))]],
     }
     if not consumers:
         return Finding("There are no consumers.", data, RunStatus.NOTHING)
@@ -266,7 +266,7 @@ def _redelivering(consumers: Sequence[Consumer]) -> dict[str, JSON]:
     }
 
 
-def _consumer(each: Consumer, after: float) -> dict[str, JSON]:
+def _consumer(each: Consumer, stalled: bool) -> dict[str, JSON]:
     return {
         "stream": text(each.stream),
         "name": text(each.name),
@@ -277,5 +277,5 @@ def _consumer(each: Consumer, after: float) -> dict[str, JSON]:
         "idle_seconds": each.idle,
         "ack_wait_seconds": each.acknowledge_within,
         "position": each.position,
-        "stalled": each.stalled(after),
+        "stalled": stalled,
     }

@@ -9,7 +9,7 @@ from cockpit.model import Health, Level
 from cockpit.toolkit import Kind
 from tools.amounts import share, size
 from tools.nats.client import OPTIONS, NatsReader, NatsWriter
-from tools.nats.readings import JetStream, jetstream, seconds
+from tools.nats.readings import JetStream, jetstream, standing_still, uptime
 from tools.rates import per_second
 from tools.shapes import number, text
 
@@ -41,12 +41,13 @@ async def probe(client: NatsReader) -> Health:
     """Health by /healthz, /varz and /jsz; a full store or a consumer that stands still makes it degraded."""
     health, server = await client.get("healthz"), await client.get("varz")
     stored = await jetstream(client)
-    after = client.number("stalled_after_seconds", 60.0)
+    stalled = await standing_still(client, stored, uptime(server))
     samples = {
         "healthy": float(health.get("status") == "ok"),
         **_server(client.service.name, server),
         **_store(client.service.name, stored),
-        **_consumers(stored, after),
+        **_consumers(stored),
+        "stalled_consumers": float(len(stalled)),
     }
     level, summary = _judged(text(health.get("error") or health.get("status")), stored, samples)
     return Health(level, summary, samples)
@@ -61,7 +62,7 @@ def _server(service: str, server: Mapping[str, Any]) -> dict[str, float]:
         "slow_consumers_per_minute": slow * 60,
         "memory_bytes": number(server.get("mem")),
         "messages_in_per_second": per_second(service, "in_msgs", number(server.get("in_msgs"))),
-        "uptime_seconds": max(seconds(server.get("now")) - seconds(server.get("start")), 0.0),
+        "uptime_seconds": uptime(server),
     }
 
 
@@ -80,11 +81,10 @@ def _store(service: str, stored: JetStream) -> dict[str, float]:
     }
 
 
-def _consumers(stored: JetStream, after: float) -> dict[str, float]:
+def _consumers(stored: JetStream) -> dict[str, float]:
     return {
         "consumers": float(len(stored.consumers)),
         "pending_messages": float(sum(each.pending for each in stored.consumers)),
-        "stalled_consumers": float(sum(1 for each in stored.consumers if each.stalled(after))),
         "redelivered_messages": float(sum(each.redelivered for each in stored.consumers)),
     }
 

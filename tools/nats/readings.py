@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,8 @@ from tools.nats.client import NatsReader
 from tools.shapes import mapping, number, sequence, text
 
 NANOSECONDS = 1e9
+BETWEEN_LOOKS = 0.25
+"""Seconds between two looks at a consumer that seems to stand still."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,27 @@ class JetStream:
         raise Refused(f"Stream '{stream}' has no consumer '{text(name)}'.", f"Consumers: {known}.")
 
 
+async def standing_still(client: NatsReader, stored: JetStream, uptime: float) -> list[Consumer]:
+    """The consumers that stand still, those with the most pending messages first.
+
+    It looks twice: in the instant between two requests of a worker, nobody asks for messages.
+    For a while after the server's start it is too early to tell.
+
+    Args:
+        client: the reader, whose service says after how many seconds a consumer stands still.
+        stored: the first look.
+        uptime: seconds since the server's start.
+    """
+    after = client.number("stalled_after_seconds", 60.0)
+    suspects = {(each.stream, each.name): each.position for each in stored.consumers if each.stalled(after)}
+    if not suspects or uptime < after:
+        return []
+    await asyncio.sleep(BETWEEN_LOOKS)
+    again = (await jetstream(client)).consumers
+    still = [each for each in again if each.stalled(after) and suspects.get((each.stream, each.name)) == each.position]
+    return sorted(still, key=lambda each: -each.pending)
+
+
 async def jetstream(client: NatsReader) -> JetStream:
     """/jsz with all streams and consumers of the account."""
     answer = await client.get("jsz", accounts="true", streams="true", consumers="true", config="true", limit=1000)
@@ -202,6 +226,11 @@ def _stream(detail: Mapping[str, Any], now: float) -> Stream:
             )
         ),
     )
+
+
+def uptime(server: Mapping[str, Any]) -> float:
+    """Seconds since the server's start, by its own clock, from /varz."""
+    return max(seconds(server.get("now")) - seconds(server.get("start")), 0.0)
 
 
 def seconds(moment: Any) -> float:
