@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -16,6 +17,7 @@ from cockpit.files import data_file
 from cockpit.model import CockpitError, Proposal
 from cockpit.screens import intents
 from cockpit.screens.desk import Desk
+from cockpit.screens.overview import Overview
 from cockpit.screens.view import VIEWS, View
 from widgets.changes import Changes
 from widgets.figures import moment
@@ -40,7 +42,7 @@ class CockpitApp(App[str]):
     """
 
     TITLE = "cockpit"
-    CSS_PATH = data_file("styles/app.tcss")
+    CSS_PATH: ClassVar[list[str | PurePath]] = [data_file("styles/app.tcss"), data_file("styles/overview.tcss")]
     DEFAULT_MODE = "overview"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,11 +73,16 @@ class CockpitApp(App[str]):
         self._aged = 0
         self.animation_level = "none"
         self._filters.append(Literal())
-        for name in VIEWS:
+        for name in VIEWS[1:]:
             self.add_mode(name.lower(), partial(_view, name, desk))
+
+    def get_default_screen(self) -> Screen[None]:
+        """The overview; a mode of its own would have all styles parsed twice."""
+        return Overview(self.desk)
 
     def on_ready(self) -> None:
         """Start what lies behind the screen, now that it has been painted."""
+        self.add_mode(self.DEFAULT_MODE, self.get_default_screen)
         self.set_interval(POLL, self._poll)
         if self._open_engine:
             self.run_worker(self._serve, thread=True, exit_on_error=False, group="engine")

@@ -15,6 +15,7 @@ from textual.widgets import Input
 from cockpit.files import data_file
 from widgets.document import Sheet, Write
 from widgets.line import Ink, Line, block, line
+from widgets.lines import INKS
 from widgets.rows import Row, Rows
 
 BACK: list[BindingType] = [Binding("escape", "dismiss", "back", id="dialog.back")]
@@ -24,6 +25,7 @@ class Ask(ModalScreen[str]):
     """Asks for one line of text; escape asks nothing and changes nothing."""
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = BACK
 
     def __init__(self, title: str, question: str, placeholder: str = "") -> None:
@@ -55,6 +57,7 @@ class Reading(ModalScreen[None]):
     """Shows a text until escape is pressed."""
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "back", id="reading.back")]
 
     def __init__(self, title: str, write: Write) -> None:
@@ -103,6 +106,7 @@ class Menu(ModalScreen[str]):
     """
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = BACK
 
     def __init__(

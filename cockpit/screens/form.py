@@ -19,6 +19,7 @@ from cockpit.model import JSON, Call
 from widgets.choice import Choice
 from widgets.document import Sheet
 from widgets.line import Ink, line
+from widgets.lines import INKS
 
 YES_NO = ("no", "yes")
 
@@ -36,6 +37,7 @@ class Form(ModalScreen[Call]):
     """
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "back", id="form.back"),
         Binding("enter", "submit", "go", id="form.submit"),
