@@ -46,10 +46,23 @@ class Engine:
 
     One engine acts on a store at a time: the one that holds its lock runs the agent. Any
     other is attached: it shows the same and may decide, and the agent carries it out.
+
+    Args:
+        settings: what the operator configured, with every service's options in place.
+        registry: the kinds of service and their tools.
+        redactor: takes secrets out of all that is stored.
+        lab: the faults of the demo's lab.
+        act: whether to run the agent where nobody else does.
     """
 
     def __init__(
-        self, settings: Settings, registry: Registry, redactor: Redactor, *, lab: Faults | None = None
+        self,
+        settings: Settings,
+        registry: Registry,
+        redactor: Redactor,
+        *,
+        lab: Faults | None = None,
+        act: bool = True,
     ) -> None:
         self.settings = settings
         self.registry = registry
@@ -57,7 +70,7 @@ class Engine:
         self.operator = settings.operator
         self.services: dict[str, Service] = {service.name: service for service in settings.services}
         self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
-        self._lock = _take_lock(settings.data_folder / "engine.lock")
+        self._lock = _take_lock(settings.data_folder / "engine.lock") if act else None
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
         self.library: Library = load(

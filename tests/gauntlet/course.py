@@ -95,7 +95,8 @@ class Course:
 
     def told(self, incident: int) -> str:
         """The incident's timeline, for a test that fails."""
-        return "\n".join(f"{e.at:.1f} {e.actor} {e.kind}: {e.text}" for e in self.engine.reader.events(incident=incident))
+        events = self.engine.reader.events(incident=incident)
+        return "\n".join(f"{e.at:.1f} {e.actor} {e.kind}: {e.text}" for e in events)
 
     def until(self, what: Callable[[], Found | None], told: int | None = None) -> Found:
         """Wait for what is looked for."""
