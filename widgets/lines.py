@@ -19,6 +19,9 @@ CURSORS = ("ink--cursor", "ink--chosen")
 """The ground of the row under the cursor, in a list that has the focus and in one that has not."""
 
 
+UNCUT = 100_000
+"""Cells of width in which nothing is wrapped or cut."""
+
 INKS = frozenset((*(f"ink--{ink}" for ink in Ink), *CURSORS))
 """The component classes that every screen with panes has to bear. They are the screen's, once for all its panes:
 each class that is styled costs start-up time."""
@@ -71,8 +74,8 @@ class Lines(ScrollView, can_focus=True):
         return ()
 
     def copy_text(self) -> str:
-        """What `y` puts on the clipboard."""
-        return "\n".join(plain(each) for each in [*self._head, *self._body])
+        """What `y` puts on the clipboard: all of it, uncut and unwrapped."""
+        return "\n".join(plain(each).rstrip() for each in [*self.head(UNCUT), *self.body(UNCUT)])
 
     @property
     def room(self) -> int:

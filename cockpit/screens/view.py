@@ -120,6 +120,8 @@ class View(Screen[None]):
 
     def _focus_moved(self) -> None:
         """Name the keys that work here; on a small terminal, give a document that is read all the room."""
+        if not self.is_current:
+            return
         self.set_class(self.focused is not None and self.focused.id in ("proposal", "detail"), "-reading")
         self._hint()
 

@@ -262,7 +262,8 @@ async def test_ctrl_t_goes_from_dark_to_light_and_back(staged: Staged) -> None:
 async def test_q_leaves(staged: Staged) -> None:
     stage = staged(*w.WAITING)
     async with stage.app.run_test(size=SIZE) as pilot:
-        await stage.press(pilot, "q")
+        await stage.settled(pilot)
+        await pilot.press("q")
     assert stage.app.return_code == 0
     assert stage.engine.stopped.is_set()
 

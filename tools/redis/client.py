@@ -140,7 +140,8 @@ class RedisConnection(Client):
 
         from tools.redis import spare
 
-        redis = Redis(**self.parameters, retry=Retry(NoBackoff(), 0))
+        # Without driver_info=None each connection reads the package's metadata from disk to tell the server.
+        redis = Redis(**self.parameters, retry=Retry(NoBackoff(), 0), driver_info=None)
         try:
             await redis.initialize()
             self._redis = redis
