@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import sys
+import termios
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import PurePath
@@ -126,6 +129,9 @@ class CockpitApp(App[str]):
         return base if isinstance(base, View) else None
 
     def _poll(self) -> None:
+        if _terminal_is_gone():
+            self.exit(return_code=1)
+            return
         version = self.desk.reader.version()
         self._aged += 1
         if version != self._version or self._aged * POLL >= AGED:
@@ -256,6 +262,20 @@ class CockpitApp(App[str]):
         yield SystemCommand("Help", "What this view is for, and its keys (?)", self.action_help)
         yield SystemCommand("Theme", "Dark or light (ctrl+t)", self.action_theme)
         yield SystemCommand("Quit", "Leave cockpit (q)", self.action_quit)
+
+
+def _terminal_is_gone() -> bool:
+    """Whether the terminal hung up without a signal reaching us, as when its window or its SSH connection dies.
+
+    Textual goes on reading from it then, on a whole core, while the agent holds the store's lock unseen.
+    """
+    try:
+        termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]  # None, without a terminal, is a TypeError
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    except (TypeError, ValueError, OSError):
+        return False
+    return False
 
 
 def _view(name: str, desk: Desk) -> View:
