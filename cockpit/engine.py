@@ -40,6 +40,9 @@ from cockpit.toolkit import Registry, inspect, plan
 if TYPE_CHECKING:
     from cockpit.lab.menu import Faults
 
+AGAIN_AFTER = 2.0
+"""Seconds after which the agent begins again when the store refused it."""
+
 
 class Engine:
     """Everything an operator can see and ask for, on one store.
@@ -71,6 +74,7 @@ class Engine:
         self.services: dict[str, Service] = {service.name: service for service in settings.services}
         self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
         self._lock = _take_lock(settings.data_folder / "engine.lock") if act else None
+        self._trouble = (0.0, "")
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
         self.library: Library = load(
@@ -110,7 +114,7 @@ class Engine:
             return
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if self.acts:
-            tasks.append(asyncio.create_task(self._agent().run()))
+            tasks.append(asyncio.create_task(self._act()))
         if self.acts and self.lab and self.lab.every is not None:
             tasks.append(asyncio.create_task(self.lab.chaos()))
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -119,6 +123,21 @@ class Engine:
         await asyncio.gather(*rest, return_exceptions=True)
         for task in done:
             task.result()
+
+    async def _act(self) -> None:
+        """Run the agent; what ends it, such as a log that is locked or full, is told, and it begins again."""
+        while True:
+            try:
+                await self._agent().run()
+            except* CockpitError as group:
+                self._trouble = (time.monotonic(), _first_of(group))
+            await asyncio.sleep(AGAIN_AFTER)
+
+    @property
+    def trouble(self) -> str:
+        """What ended the agent a moment ago, in one sentence; empty while it runs."""
+        at, text = self._trouble
+        return text if text and time.monotonic() - at < 5 * AGAIN_AFTER else ""
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -216,6 +235,14 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.close()
+
+
+def _first_of(group: BaseExceptionGroup[CockpitError]) -> str:
+    """The first error inside a group, however deep it stands."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
 
 
 def _take_lock(path: Path) -> int | None:

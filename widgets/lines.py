@@ -89,14 +89,15 @@ class Lines(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Lay the lines out for the new size."""
-        self._lay_out()
+        self.lay_out()
 
     def update(self) -> None:
         """Show the present value; only what differs from the screen is painted."""
         self._measured = 0
-        self._lay_out()
+        self.lay_out()
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Bring the screen in line with the lines for the present size."""
         room = self.room
         if not room:
             return
@@ -160,10 +161,13 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """The row `y` of the pane as it goes to the terminal; the first paint may come before the first resize."""
+        self._be_measured()
+        return self._strip(self._line_at(y), self._base)
+
+    def _be_measured(self) -> None:
         if self._measured != self.room and self.room:
             self._measure(self.room)
             self._painted = self._visible()
-        return self._strip(self._line_at(y), self._base)
 
     def _strip(self, parts: Line, base: Style) -> Strip:
         """The line on its ground; built in one go, because strips are dear to make."""

@@ -166,6 +166,7 @@ class Rows(Lines):
 
     def render_line(self, y: int) -> Strip:
         """The row as it goes to the terminal; the one under the cursor has its own ground."""
+        self._be_measured()
         if not self._rows or self.index_at(y) != self._cursor or not self._in_body(y):
             return super().render_line(y)
         ground = self.screen.get_component_styles(CURSORS[0] if self.has_focus else CURSORS[1]).rich_style

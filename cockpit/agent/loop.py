@@ -74,7 +74,7 @@ class Agent:
             await self._news()
 
     async def _news(self) -> None:
-        """Return when something happened, here or in another process, or after a second: deadlines pass by themselves."""
+        """Return when something happened, here or elsewhere, or after a second: deadlines pass by themselves."""
         last = self.store.reader.last_event()
         for _ in range(round(STEP_EVERY / POLL)):
             with contextlib.suppress(TimeoutError):
@@ -87,6 +87,7 @@ class Agent:
     def step(self) -> None:
         """Take every arrow that can be taken now; what needs time goes on in the background."""
         self._expire()
+        self.healer.decide_by_policy()
         for proposal in self.store.reader.proposals(state=ProposalState.APPROVED):
             self._start(f"execute {proposal.call.service}", self._execute(proposal))
         for incident in self.store.reader.incidents(unresolved_only=True):
