@@ -6,26 +6,24 @@ import asyncio
 import errno
 import sys
 import termios
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from cockpit.files import data_file
-from cockpit.model import CockpitError, Proposal
+from cockpit.model import CockpitError
 from cockpit.screens import intents
+from cockpit.screens.answers import Answers
 from cockpit.screens.desk import Desk
 from cockpit.screens.overview import Overview
 from cockpit.screens.view import VIEWS, View
-from widgets.changes import Changes
 from widgets.figures import moment
 from widgets.literal import Literal
-from widgets.proposal import ProposalPane
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine
@@ -36,7 +34,7 @@ AGED = 10.0
 """Seconds after which a view is brought up to date although nothing was written: ages grow, probes get old."""
 
 
-class CockpitApp(App[str]):
+class CockpitApp(Answers):
     """The cockpit on a terminal.
 
     Args:
@@ -69,11 +67,11 @@ class CockpitApp(App[str]):
     ]
 
     def __init__(self, desk: Desk, open_engine: Callable[[], Engine] | None = None) -> None:
-        super().__init__()
-        self.desk = desk
+        super().__init__(desk)
         self._open_engine = open_engine
         self._version = -1
         self._aged = 0
+        self._complaint = ""
         self.animation_level = "none"
         self._filters.append(Literal())
         for name in VIEWS[1:]:
@@ -102,12 +100,12 @@ class CockpitApp(App[str]):
         try:
             asyncio.run(engine.run())
         except CockpitError as error:
-            self.call_from_thread(self._tell, f"The agent has stopped: {error}", "error")
+            self.call_from_thread(self.tell, f"The agent has stopped: {error}", "error")
 
     def _opened(self, engine: Engine) -> None:
         self.desk.engine = engine
         self.run_worker(self._look_back(engine), group="intents", exit_on_error=False)
-        self._refresh()
+        self.catch_up()
 
     async def _look_back(self, engine: Engine) -> None:
         """Say what happened since the operator last looked."""
@@ -115,93 +113,32 @@ class CockpitApp(App[str]):
         since = await asyncio.to_thread(self.desk.happened_since, looked)
         if since and looked is not None:
             self.desk.since = f"Since you last looked ({moment(looked, self.desk.clock())}): {since}"
-        self._refresh()
+        self.catch_up()
 
     def on_unmount(self) -> None:
         """End the agent's loop."""
         if self.desk.engine:
             self.desk.engine.stop()
 
-    @property
-    def view(self) -> View | None:
-        """The view at the bottom of the screens, under any dialog."""
-        base = self.screen_stack[0]
-        return base if isinstance(base, View) else None
-
     def _poll(self) -> None:
         if _terminal_is_gone():
             self.exit(return_code=1)
             return
-        version = self.desk.reader.version()
+        try:
+            version = self.desk.reader.version()
+        except CockpitError as error:
+            self._complain(str(error))
+            return
         self._aged += 1
         if version != self._version or self._aged * POLL >= AGED:
-            self._version = version
-            self._refresh()
+            self._version, self._aged, self._complaint = version, 0, ""
+            self.catch_up()
 
-    def _refresh(self) -> None:
-        self._aged = 0
-        if self.view and self.view.is_mounted:
-            self.view.look()
-
-    def _do(self, intent: Awaitable[str]) -> None:
-        """Carry out an intent, and say what came of it."""
-
-        async def carry_out() -> None:
-            try:
-                if told := await intent:
-                    self._tell(told, "information")
-            except CockpitError as error:
-                self._tell(str(error), "error")
-            self._refresh()
-
-        self.run_worker(carry_out(), group="intents", exit_on_error=False)
-
-    def _tell(self, text: str, severity: str) -> None:
-        self.notify(text, severity="error" if severity == "error" else "information", markup=False, timeout=6)
-
-    @on(ProposalPane.Approved)
-    def _approved(self, message: ProposalPane.Approved) -> None:
-        proposal = message.proposal
-        if not proposal.needs_name:
-            self._do(intents.approve(self.desk, proposal))
-            return
-        from cockpit.screens.dialogs import Ask
-
-        question = f"{proposal.plan.summary}. It cannot be undone. Type {proposal.call.service} to approve it."
-        self.push_screen(Ask("Approve for good", question, "the name of the service"), partial(self._named, proposal))
-
-    def _named(self, proposal: Proposal, name: str | None) -> None:
-        if name is not None:
-            self._do(intents.approve(self.desk, proposal, name))
-
-    @on(ProposalPane.Denied)
-    def _denied(self, message: ProposalPane.Denied) -> None:
-        from cockpit.screens.dialogs import Ask
-
-        proposal = message.proposal
-
-        def answered(reason: str | None) -> None:
-            if reason is not None:
-                self._do(intents.deny(self.desk, proposal, reason))
-
-        self.push_screen(
-            Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered
-        )
-
-    @on(Changes.UndoAsked)
-    def _undo_asked(self, message: Changes.UndoAsked) -> None:
-        self._do(intents.undo(self.desk, message.proposal.id))
-
-    @on(ProposalPane.DryRunAsked)
-    def _dry_run_asked(self, message: ProposalPane.DryRunAsked) -> None:
-        self._do(self._compare(message.proposal))
-
-    async def _compare(self, proposal: Proposal) -> str:
-        from cockpit.screens.dialogs import Reading
-
-        plan = await self.desk.acting().dry_run(proposal.call)
-        await self.push_screen(Reading(f"Dry run of #{proposal.id}", partial(intents.compared, proposal, plan)))
-        return ""
+    def _complain(self, what: str) -> None:
+        """Say once that the store cannot be read; what is shown stays."""
+        if what != self._complaint:
+            self._complaint = what
+            self.tell(what, "error")
 
     def action_view(self, name: str) -> None:
         """Show the view of that name."""
@@ -211,7 +148,7 @@ class CockpitApp(App[str]):
     def action_freeze(self) -> None:
         """Freeze all changes at once; allowing them again asks first."""
         if not self.desk.reader.frozen():
-            self._do(intents.freeze(self.desk, True))
+            self.do(intents.freeze(self.desk, True))
             return
         from cockpit.screens.dialogs import Menu
 
@@ -220,7 +157,7 @@ class CockpitApp(App[str]):
 
     def _thaw(self, answer: str | None) -> None:
         if answer == "thaw":
-            self._do(intents.freeze(self.desk, False))
+            self.do(intents.freeze(self.desk, False))
 
     def action_faults(self) -> None:
         """Choose a fault of the demo's lab, to inject or to clear."""
@@ -228,15 +165,15 @@ class CockpitApp(App[str]):
 
         lab = self.desk.engine.lab if self.desk.engine else None
         if lab is None:
-            self._tell("Faults can be injected in the demo only: cockpit --demo", "information")
+            self.tell("Faults can be injected in the demo only: cockpit --demo", "information")
             return
         entries = [(fault.name, fault.title, fault.service) for fault in lab.faults]
-        also = ("c", "clear", lambda name: self._do(intents.clear(self.desk, name)))
+        also = ("c", "clear", lambda name: self.do(intents.clear(self.desk, name)))
         self.push_screen(Menu("Faults", entries, also), self._fault)
 
     def _fault(self, name: str | None) -> None:
         if name:
-            self._do(intents.inject(self.desk, name))
+            self.do(intents.inject(self.desk, name))
 
     def action_help(self) -> None:
         """Show what this view is for, and its keys."""

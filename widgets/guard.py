@@ -22,6 +22,7 @@ class Guard:
         self._whole = False
         self._beat = float("-inf")
         self._last_key = float("-inf")
+        self._burst = False
 
     def painted(self, digest: str, at: float) -> None:
         """The digest stands on the screen; when it was not there before, the time starts."""
@@ -48,6 +49,11 @@ class Guard:
             self._since = at
         self._beat = at
 
+    def pressed(self, at: float) -> None:
+        """Any key arrived: those that come in a burst were not pressed by a person who read."""
+        self._burst = at - self._last_key < BURST
+        self._last_key = at
+
     def objection(self, digest: str, pressed: float) -> str:
         """Why a key does not approve the digest; empty when it does.
 
@@ -55,11 +61,9 @@ class Guard:
             digest: what the key would approve.
             pressed: when the driver read the key.
         """
-        burst = pressed - self._last_key < BURST
-        self._last_key = pressed
         if digest != self._digest:
             return "The proposal has just changed. Read it again, then press a."
-        if burst or pressed - self._since < READ_FOR or pressed - self._beat > STALL:
+        if self._burst or pressed - self._since < READ_FOR or pressed - self._beat > STALL:
             return "Too quick: the proposal has only just appeared. Read it, then press a."
         if not self._whole:
             return "There is more below. Scroll to the end (space or G), then press a."

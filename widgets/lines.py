@@ -175,7 +175,9 @@ class Lines(ScrollView, can_focus=True):
         room = self.room
         taken = width(parts)
         if taken < room:
-            segments.append(Segment(" " * (room - taken), base))
+            bare = bool(parts) and self._ink(parts[-1][1]).bgcolor is None
+            segments.append(Segment(" " * (room - taken), segments[-1].style if bare else base))
+        segments = list(Segment.simplify(segments))
         strip = Strip(segments, max(taken, room))
         return strip if taken <= room else strip.crop(0, room)
 

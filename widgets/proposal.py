@@ -159,6 +159,7 @@ class ProposalPane(Document):
 
     def on_key(self, event: events.Key) -> None:
         """Approve or deny what is on show."""
+        self.guard.pressed(event.time)
         proposal = self.pending
         if proposal is None or event.key not in ("a", "d") or not self.has_focus:
             return

@@ -22,8 +22,8 @@ KINDS = {
 
 def event_line(event: Event, room: int, *, service: bool = False) -> Line:
     """One event on one line: when, who (where there is room), what kind, and what happened."""
-    where = (column(event.service, 16, Ink.DIM), (" ", Ink.PLAIN)) if service else ()
-    who = (column(event.actor, 9, Ink.DIM), (" ", Ink.PLAIN)) if room >= 70 else ()
+    where = (column(event.service, 16, Ink.DIM), (" ", Ink.DIM)) if service else ()
+    who = (column(event.actor, 9, Ink.DIM), (" ", Ink.DIM)) if room >= 70 else ()
     return line(
         (f" {clock(event.at)} ", Ink.DIM),
         *who,

@@ -197,7 +197,9 @@ class TestGuard:
 
     def test_refuses_a_burst(self) -> None:
         guard = self.ready()
+        guard.pressed(10.0)
         assert guard.objection("x", 10.0) == ""
+        guard.pressed(10.0 + BURST / 2)
         assert guard.objection("x", 10.0 + BURST / 2)
 
     def test_never_approves_before_anything_was_painted(self) -> None:

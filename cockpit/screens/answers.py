@@ -1,0 +1,96 @@
+"""How the app answers what panes ask for: each message becomes an intent, and what came of it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import partial
+
+from textual import on
+from textual.app import App
+
+from cockpit.model import CockpitError, Proposal
+from cockpit.screens import intents
+from cockpit.screens.desk import Desk
+from cockpit.screens.view import View
+from widgets.changes import Changes
+from widgets.proposal import ProposalPane
+
+
+class Answers(App[str]):
+    """An app that carries the operator's intents to the engine."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+
+    @property
+    def view(self) -> View | None:
+        """The view at the bottom of the screens, under any dialog."""
+        base = self.screen_stack[0]
+        return base if isinstance(base, View) else None
+
+    def catch_up(self) -> None:
+        """Read and show what has changed."""
+        if self.view and self.view.is_mounted:
+            self.view.look()
+
+    def do(self, intent: Awaitable[str]) -> None:
+        """Carry out an intent, and say what came of it."""
+
+        async def carry_out() -> None:
+            try:
+                if told := await intent:
+                    self.tell(told, "information")
+            except CockpitError as error:
+                self.tell(str(error), "error")
+            self.catch_up()
+
+        self.run_worker(carry_out(), group="intents", exit_on_error=False)
+
+    def tell(self, text: str, severity: str) -> None:
+        """Say a sentence to the operator, literally."""
+        self.notify(text, severity="error" if severity == "error" else "information", markup=False, timeout=6)
+
+    @on(ProposalPane.Approved)
+    def _approved(self, message: ProposalPane.Approved) -> None:
+        proposal = message.proposal
+        if not proposal.needs_name:
+            self.do(intents.approve(self.desk, proposal))
+            return
+        from cockpit.screens.dialogs import Ask
+
+        question = f"{proposal.plan.summary}. It cannot be undone. Type {proposal.call.service} to approve it."
+        self.push_screen(Ask("Approve for good", question, "the name of the service"), partial(self._named, proposal))
+
+    def _named(self, proposal: Proposal, name: str | None) -> None:
+        if name is not None:
+            self.do(intents.approve(self.desk, proposal, name))
+
+    @on(ProposalPane.Denied)
+    def _denied(self, message: ProposalPane.Denied) -> None:
+        from cockpit.screens.dialogs import Ask
+
+        proposal = message.proposal
+
+        def answered(reason: str | None) -> None:
+            if reason is not None:
+                self.do(intents.deny(self.desk, proposal, reason))
+
+        self.push_screen(
+            Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered
+        )
+
+    @on(Changes.UndoAsked)
+    def _undo_asked(self, message: Changes.UndoAsked) -> None:
+        self.do(intents.undo(self.desk, message.proposal.id))
+
+    @on(ProposalPane.DryRunAsked)
+    def _dry_run_asked(self, message: ProposalPane.DryRunAsked) -> None:
+        self.do(self._compare(message.proposal))
+
+    async def _compare(self, proposal: Proposal) -> str:
+        from cockpit.screens.dialogs import Reading
+
+        plan = await self.desk.acting().dry_run(proposal.call)
+        await self.push_screen(Reading(f"Dry run of #{proposal.id}", partial(intents.compared, proposal, plan)))
+        return ""
