@@ -337,7 +337,8 @@ class Event:
     actor: str
     """A role, or an operator by name."""
     kind: str
-    """`alert`, `status`, `run`, `diagnosis`, `proposal`, `decision`, `change`, `health`, `freeze`, `note`."""
+    """`alert`, `status`, `run`, `diagnosis`, `proposal`, `decision`, `change`, `health`, `freeze`, `note`,
+    `acknowledge`, `snooze`, `feedback` …"""
     text: str
     data: Mapping[str, JSON] = field(default_factory=dict)
     service: str = ""
@@ -393,6 +394,22 @@ class Applied:
     claimed_at: float
     finished_at: float | None = None
     outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """An operator's wish that nobody is told of some services, and nothing is changed on them unasked."""
+
+    id: int
+    matcher: str
+    """A service's name, or `tag:`, `kind:` or `host:` with one."""
+    starts_at: float
+    ends_at: float | None
+    """None: until it is ended, or its services are healthy."""
+    until_healthy: bool
+    """Whether it ends by itself once each of its services was up for two probes."""
+    by: str
+    why: str = ""
 
 
 def canonical(value: JSON) -> str:

@@ -121,7 +121,8 @@ class Healer:
                 at=self.clock(),
                 reason=ruling.why,
             )
-        return self.store.reader.proposal(proposal.id)
+            return self.store.reader.proposal(proposal.id)
+        return proposal
 
     def _rule(self, call: Call, planned: Plan) -> Ruling:
         service = self._service(call.service)
