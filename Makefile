@@ -21,7 +21,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/bandit -q -c pyproject.toml -r cockpit widgets tools
+	$(BIN)/bandit -q -ll -c pyproject.toml -r cockpit widgets tools
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

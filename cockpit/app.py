@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import sys
+import termios
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -16,6 +20,7 @@ from cockpit.files import data_file
 from cockpit.model import CockpitError, Proposal
 from cockpit.screens import intents
 from cockpit.screens.desk import Desk
+from cockpit.screens.overview import Overview
 from cockpit.screens.view import VIEWS, View
 from widgets.changes import Changes
 from widgets.figures import moment
@@ -40,7 +45,7 @@ class CockpitApp(App[str]):
     """
 
     TITLE = "cockpit"
-    CSS_PATH = data_file("styles/app.tcss")
+    CSS_PATH: ClassVar[list[str | PurePath]] = [data_file("styles/app.tcss"), data_file("styles/overview.tcss")]
     DEFAULT_MODE = "overview"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,11 +76,16 @@ class CockpitApp(App[str]):
         self._aged = 0
         self.animation_level = "none"
         self._filters.append(Literal())
-        for name in VIEWS:
+        for name in VIEWS[1:]:
             self.add_mode(name.lower(), partial(_view, name, desk))
+
+    def get_default_screen(self) -> Screen[None]:
+        """The overview; a mode of its own would have all styles parsed twice."""
+        return Overview(self.desk)
 
     def on_ready(self) -> None:
         """Start what lies behind the screen, now that it has been painted."""
+        self.add_mode(self.DEFAULT_MODE, self.get_default_screen)
         self.set_interval(POLL, self._poll)
         if self._open_engine:
             self.run_worker(self._serve, thread=True, exit_on_error=False, group="engine")
@@ -119,6 +129,9 @@ class CockpitApp(App[str]):
         return base if isinstance(base, View) else None
 
     def _poll(self) -> None:
+        if _terminal_is_gone():
+            self.exit(return_code=1)
+            return
         version = self.desk.reader.version()
         self._aged += 1
         if version != self._version or self._aged * POLL >= AGED:
@@ -249,6 +262,20 @@ class CockpitApp(App[str]):
         yield SystemCommand("Help", "What this view is for, and its keys (?)", self.action_help)
         yield SystemCommand("Theme", "Dark or light (ctrl+t)", self.action_theme)
         yield SystemCommand("Quit", "Leave cockpit (q)", self.action_quit)
+
+
+def _terminal_is_gone() -> bool:
+    """Whether the terminal hung up without a signal reaching us, as when its window or its SSH connection dies.
+
+    Textual goes on reading from it then, on a whole core, while the agent holds the store's lock unseen.
+    """
+    try:
+        termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]  # None, without a terminal, is a TypeError
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    except (TypeError, ValueError, OSError):
+        return False
+    return False
 
 
 def _view(name: str, desk: Desk) -> View:

@@ -43,20 +43,37 @@ from cockpit.toolkit import Registry, inspect, plan
 if TYPE_CHECKING:
     from cockpit.lab.menu import Faults
 
+AGAIN_AFTER = 2.0
+"""Seconds after which the agent begins again when the store refused it."""
+
 
 class Engine:
     """Everything an operator can see and ask for, on one store.
 
     One engine acts on a store at a time: the one that holds its lock runs the agent. Any
     other is attached: it shows the same and may decide, and the agent carries it out.
+
+    Args:
+        settings: what the operator configured, with every service's options in place.
+        registry: the kinds of service and their tools.
+        redactor: takes secrets out of all that is stored.
+        lab: the faults of the demo's lab.
+        act: whether to run the agent where nobody else does.
     """
 
     def __init__(
-        self, settings: Settings, registry: Registry, redactor: Redactor, *, lab: Faults | None = None
+        self,
+        settings: Settings,
+        registry: Registry,
+        redactor: Redactor,
+        *,
+        lab: Faults | None = None,
+        act: bool = True,
     ) -> None:
         self.lab = lab
         self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
-        self._lock = _take_lock(_lock_file(settings))
+        self._lock = _take_lock(_lock_file(settings)) if act else None
+        self._trouble = (0.0, "")
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
         self._running: Agent | None = None
@@ -118,8 +135,7 @@ class Engine:
             return
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if self.acts:
-            self._running = self._agent()
-            tasks.append(asyncio.create_task(self._running.run()))
+            tasks.append(asyncio.create_task(self._act()))
         if self.acts and self.lab and self.lab.every is not None:
             tasks.append(asyncio.create_task(self.lab.chaos()))
         try:
@@ -131,6 +147,22 @@ class Engine:
             self._running = None
         for task in done:
             task.result()
+
+    async def _act(self) -> None:
+        """Run the agent; what ends it, such as a log that is locked or full, is told, and it begins again."""
+        while True:
+            try:
+                self._running = self._agent()
+                await self._running.run()
+            except* CockpitError as group:
+                self._trouble = (time.monotonic(), _first_of(group))
+            await asyncio.sleep(AGAIN_AFTER)
+
+    @property
+    def trouble(self) -> str:
+        """What ended the agent a moment ago, in one sentence; empty while it runs."""
+        at, text = self._trouble
+        return text if text and time.monotonic() - at < 5 * AGAIN_AFTER else ""
 
     @property
     def stepped_at(self) -> float | None:
@@ -160,9 +192,7 @@ class Engine:
 
     def _agent(self) -> Agent:
         changed = asyncio.Event()
-        monitor = Monitor(
-            self.registry, self.store, self.services, self.library, changed.set, silences=self.silences
-        )
+        monitor = Monitor(self.registry, self.store, self.services, self.library, changed.set, silences=self.silences)
         heartbeats = Heartbeats(self.store, self.settings.heartbeats, changed.set)
         analyst = Analyst(self.registry, self.store, self.services, self.library)
         for broken in self.library.broken:
@@ -258,6 +288,14 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.close()
+
+
+def _first_of(group: BaseExceptionGroup[CockpitError]) -> str:
+    """The first error inside a group, however deep it stands."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
 
 
 @contextlib.contextmanager

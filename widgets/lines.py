@@ -15,6 +15,17 @@ from textual.strip import Strip
 from cockpit.text import clean
 from widgets.line import EMPTY, Ink, Line, difference, fit, plain, width
 
+CURSORS = ("ink--cursor", "ink--chosen")
+"""The ground of the row under the cursor, in a list that has the focus and in one that has not."""
+
+
+UNCUT = 100_000
+"""Cells of width in which nothing is wrapped or cut."""
+
+INKS = frozenset((*(f"ink--{ink}" for ink in Ink), *CURSORS))
+"""The component classes that every screen with panes has to bear. They are the screen's, once for all its panes:
+each class that is styled costs start-up time."""
+
 
 class Lines(ScrollView, can_focus=True):
     """Lines of literal text, with a head and a foot that stay in place while the rest scrolls.
@@ -24,7 +35,6 @@ class Lines(ScrollView, can_focus=True):
     sent the cells between the first and the last difference of each.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{ink}" for ink in Ink}
     HELP: ClassVar[str] = ""
     """What the help screen says of this pane."""
     TITLE: ClassVar[str] = ""
@@ -32,9 +42,16 @@ class Lines(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._inks: dict[Ink, Style] = {}
+        self._plain: Style | None = None
         self._head: Sequence[Line] = ()
         self._body: Sequence[Line] = ()
         self._foot: Sequence[Line] = ()
+        self._painted: Sequence[Line] = ()
+        """The rows as they stand on the screen."""
+        self._told = 0
+        """The height that the layout was last told."""
+        self._measured = 0
+        """The width that the lines were written for; 0 when they have to be written anew."""
         self._title = ""
         self.entitle(self.TITLE)
 
@@ -57,8 +74,8 @@ class Lines(ScrollView, can_focus=True):
         return ()
 
     def copy_text(self) -> str:
-        """What `y` puts on the clipboard."""
-        return "\n".join(plain(each) for each in [*self._head, *self._body])
+        """What `y` puts on the clipboard: all of it, uncut and unwrapped."""
+        return "\n".join(plain(each).rstrip() for each in [*self.head(UNCUT), *self.body(UNCUT)])
 
     @property
     def room(self) -> int:
@@ -71,22 +88,33 @@ class Lines(ScrollView, can_focus=True):
         return max(self.scrollable_content_region.height - len(self._head) - len(self._foot), 0)
 
     def on_resize(self) -> None:
-        """Lay the lines out anew for the new width."""
-        self.update()
+        """Lay the lines out for the new size."""
+        self.lay_out()
 
     def update(self) -> None:
         """Show the present value; only what differs from the screen is painted."""
+        self._measured = 0
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Bring the screen in line with the lines for the present size."""
         room = self.room
         if not room:
             return
-        before = self._visible()
-        self._head = [fit(each, room) for each in self.head(room)]
-        self._body = [fit(each, room) for each in self.body(room)]
-        self._foot = [fit(each, room) for each in self.foot(room)]
+        self._measure(room)
         self._resize_body()
-        for y, (old, new) in enumerate(zip(before, self._visible(), strict=True)):
+        before, self._painted = self._painted, self._visible()
+        for y, (old, new) in enumerate(zip(before, self._painted, strict=False)):
             if old != new:
                 self._repaint(y, old, new)
+
+    def _measure(self, room: int) -> None:
+        """Write the lines for that width, unless they are."""
+        if room != self._measured:
+            self._head = [fit(each, room) for each in self.head(room)]
+            self._body = [fit(each, room) for each in self.body(room)]
+            self._foot = [fit(each, room) for each in self.foot(room)]
+            self._measured = room
 
     def _resize_body(self) -> None:
         """Tell the scroll bar how many lines there are; the other panes move only where heights follow content."""
@@ -96,13 +124,20 @@ class Lines(ScrollView, can_focus=True):
         grown = wanted.height != self.virtual_size.height
         self.set_reactive(Lines.virtual_size, wanted)
         self._scroll_update(wanted)
-        if grown and self.styles.is_auto_height:
+        if grown and self.styles.is_auto_height and wanted.height != self._told:
             self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """How many lines there are at that width."""
-        room = max(width - self.styles.scrollbar_size_vertical, 1)
-        return sum(len(part) for part in (self.head(room), self.body(room), self.foot(room)))
+        gutter = self.styles.scrollbar_size_vertical if self.styles.scrollbar_gutter == "stable" else 0
+        self._measure(max(width - gutter, 1))
+        self._told = len(self._head) + len(self._body) + len(self._foot)
+        return self._told
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """All rows are painted anew when they move."""
+        super().watch_scroll_y(old_value, new_value)
+        self._painted = self._visible()
 
     def _visible(self) -> list[Line]:
         return [self._line_at(y) for y in range(self.scrollable_content_region.height)]
@@ -125,27 +160,47 @@ class Lines(ScrollView, can_focus=True):
         self.refresh(Region(start, y, max(end - start, 1), 1))
 
     def render_line(self, y: int) -> Strip:
-        """The row `y` of the pane as it goes to the terminal."""
-        return self._strip(self._line_at(y), self.rich_style)
+        """The row `y` of the pane as it goes to the terminal; the first paint may come before the first resize."""
+        self._be_measured()
+        return self._strip(self._line_at(y), self._base)
+
+    def _be_measured(self) -> None:
+        if self._measured != self.room and self.room:
+            self._measure(self.room)
+            self._painted = self._visible()
 
     def _strip(self, parts: Line, base: Style) -> Strip:
+        """The line on its ground; built in one go, because strips are dear to make."""
         segments = [Segment(text, base + self._ink(name)) for text, name in parts]
-        return Strip(segments, width(parts)).adjust_cell_length(self.room, base)
+        room = self.room
+        taken = width(parts)
+        if taken < room:
+            segments.append(Segment(" " * (room - taken), base))
+        strip = Strip(segments, max(taken, room))
+        return strip if taken <= room else strip.crop(0, room)
 
     def _ink(self, name: Ink) -> Style:
         """The style of an ink, blended with this pane's ground; its own ground only where the style sheet gives one."""
         if name not in self._inks:
-            styles = self.get_component_styles(f"lines--{name}")
+            styles = self.screen.get_component_styles(f"ink--{name}")
             whole = styles.rich_style
             ground = whole.bgcolor if styles.has_rule("background") else None
             attributes = Style(bold=whole.bold or None, italic=whole.italic or None, underline=whole.underline or None)
             self._inks[name] = Style.from_color(whole.color, ground) + attributes
         return self._inks[name]
 
+    @property
+    def _base(self) -> Style:
+        """The pane's own style; asking Textual for it walks up the whole tree."""
+        if self._plain is None:
+            self._plain = self.rich_style
+        return self._plain
+
     def notify_style_update(self) -> None:
         """The theme or the style sheet has changed."""
         super().notify_style_update()
         self._inks.clear()
+        self._plain = None
 
     def scroll_lines(self, by: int) -> None:
         """Move the body by so many lines, at once."""

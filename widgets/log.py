@@ -53,33 +53,40 @@ class Log(Document):
             return
         self._pages.pop(self._last // PAGE, None)
         self._last = last
-        self._lay_out()
+        self.lay_out()
 
     def page(self, number: int, events: Sequence[Event]) -> None:
         """Here are the events of a page."""
         self._asked.discard(number)
+        if self._pages.get(number) == events:
+            return
         self._pages[number] = events
         while len(self._pages) > KEPT:
             here = self._page_at(self.scroll_offset.y)
             del self._pages[max(self._pages, key=lambda each: abs(each - here))]
-        self.refresh()
+        self.lay_out()
 
     def matches(self, events: Sequence[Event] | None) -> None:
         """Show only these events; None shows all again."""
         self._matches = events
         self._following = True
-        self._lay_out()
+        self.lay_out()
 
-    def update(self) -> None:
-        """Lay out for the present size."""
-        if self.room:
-            self._lay_out()
-
-    def _lay_out(self) -> None:
-        self.virtual_size = Size(self.room, max(self._rows, 1))
-        self.refresh()
+    def lay_out(self) -> None:
+        """Keep the newest event in sight."""
+        super().lay_out()
         if self._following:
             self.action_bottom()
+
+    def _measure(self, room: int) -> None:
+        """Nothing is written ahead: rows are, when they come into sight."""
+        self._measured = room
+
+    def _resize_body(self) -> None:
+        wanted = Size(self.room, max(self._rows, 1))
+        if wanted != self.virtual_size:
+            self.set_reactive(Log.virtual_size, wanted)
+            self._scroll_update(wanted)
 
     @property
     def _rows(self) -> int:

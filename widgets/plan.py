@@ -29,8 +29,12 @@ def plan_lines(plan: Plan, room: int) -> Iterator[Line]:
 
 def change_lines(change: Change, room: int) -> Iterator[Line]:
     """One change: what it touches, before and after, steps, verification and the way back."""
-    yield from block("Target", f"{change.service}  {change.item}  {text_of(change.key)}".rstrip(), room)
-    yield from _labelled("Diff", diff_lines(change.before, change.after, room - INDENT))
+    bare = "" if isinstance(change.key, Mapping) else text_of(change.key)
+    yield from block("Target", f"{change.service}  {change.item}  {bare}".rstrip(), room)
+    if isinstance(change.key, Mapping):
+        yield from _labelled("", _entries(change.key, room - INDENT, Ink.PLAIN))
+    before = None if _stands_in(change.before, change.key) else change.before
+    yield from _labelled("Diff", diff_lines(before, change.after, room - INDENT))
     yield from _labelled("Steps", (part for step in change.steps for part in _step(step, room - INDENT)))
     yield from block("Verify", change.verification, room)
     if change.reversible:
@@ -38,7 +42,7 @@ def change_lines(change: Change, room: int) -> Iterator[Line]:
     else:
         yield from block("Way back", f"none: {change.no_undo}", room, Ink.BAD)
     if change.observed:
-        seen = ", ".join(f"{name} {text_of(value)}" for name, value in change.observed.items())
+        seen = ", ".join(f"{name} {_figure(value)}" for name, value in change.observed.items())
         yield from block("Observed", seen, room, Ink.DIM)
     for warning in look_alikes(" ".join((text_of(change.key), *change.steps))):
         yield from block("Beware", warning, room, Ink.BAD)
@@ -51,7 +55,8 @@ def diff_lines(before: JSON, after: JSON, room: int) -> Iterator[Line]:
             if before.get(key) != after.get(key):
                 yield from _pair(_keyed(key, before), _keyed(key, after), room)
     elif isinstance(before, Mapping) and isinstance(after, str):
-        yield from (((piece, Ink.DIM),) for piece in wrap(f"  {text_of(before)} (must still hold)", room))
+        yield from _entries(before, room, Ink.DIM)
+        yield (("  must still hold", Ink.DIM),)
         yield from _pair(None, after, room)
     elif _has_lines(before) or _has_lines(after):
         yield from _unified(_as_text(before), _as_text(after), room)
@@ -66,6 +71,41 @@ def text_of(value: JSON) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{key}={text_of(part)}" for key, part in value.items())
     return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _entries(value: JSON, room: int, ink: Ink) -> Iterator[Line]:
+    """A value over as many lines as it has entries; records of one shape stand under their names, told once."""
+    parts = value.items() if isinstance(value, Mapping) else (("", value),)
+    for name, part in parts:
+        if records := _records(part):
+            yield from _piece(f"{name}: {', '.join(records[0])}", room, Ink.DIM)
+            for record in records:
+                yield from _piece("  ".join(text_of(field) for field in record.values()), room, ink)
+        else:
+            yield from _piece(f"{name} {text_of(part)}", room, ink)
+
+
+def _piece(text: str, room: int, ink: Ink) -> Iterator[Line]:
+    yield from (((piece, ink),) for piece in wrap(text.strip(), room))
+
+
+def _records(value: JSON) -> list[Mapping[str, JSON]]:
+    """The entries of a list of mappings that all have the same names; empty for anything else."""
+    entries = value if isinstance(value, list | tuple) else ()
+    records = [entry for entry in entries if isinstance(entry, Mapping)]
+    alike = len(records) == len(entries) and all(list(entry) == list(records[0]) for entry in records)
+    return records if alike else []
+
+
+def _figure(value: JSON) -> str:
+    return f"{len(rows)} rows" if (rows := _records(value)) else text_of(value)
+
+
+def _stands_in(before: JSON, key: JSON) -> bool:
+    """Whether what must still hold is already told by the target itself."""
+    if not isinstance(before, Mapping) or not isinstance(key, Mapping):
+        return False
+    return all(name in key and key[name] == part for name, part in before.items())
 
 
 def look_alikes(text: str) -> Iterator[str]:

@@ -105,7 +105,7 @@ class ProposalPane(Document):
             return ()
         if not self.has_focus:
             return [line((" a", Ink.KEY), (" go here to answer it", Ink.DIM))]
-        hidden = len(self._head) + len(self._body) + 1 - self.scroll_offset.y - self.scrollable_content_region.height
+        hidden = len(self._body) - self.scroll_offset.y - (self.scrollable_content_region.height - len(self._head) - 1)
         if hidden > 0 and not self.guard.whole:
             return [
                 line(
@@ -126,12 +126,22 @@ class ProposalPane(Document):
         return list(block("", NOTHING, room, Ink.DIM, indent=1))
 
     def render_line(self, y: int) -> Strip:
-        """The row as it goes to the terminal; painting is what starts the time that a key has to wait."""
-        if self._case.proposal and y < len(self._head):
+        """The row as it goes to the terminal; painting is what starts the time that a key has to wait.
+
+        A new proposal always paints the head anew, and so does scrolling: what is in sight
+        then is what the operator has been shown.
+        """
+        strip = super().render_line(y)
+        if self._case.proposal and y == 0:
             self.guard.painted(f"{self._case.proposal.id} {self._case.proposal.digest}", time.monotonic())
-        if self._body and self.scroll_offset.y >= self.max_scroll_y and y == self.scrollable_content_region.height - 1:
-            self.guard.seen_whole()
-        return super().render_line(y)
+            if self._hidden <= 0:
+                self.guard.seen_whole()
+        return strip
+
+    @property
+    def _hidden(self) -> int:
+        """Lines of the body below the window."""
+        return len(self._body) - self.scroll_offset.y - self.window
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Keep the foot true while scrolling."""

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from widgets.line import Ink, Line, line, plain, wrap
-from widgets.lines import Lines
+from widgets.lines import CURSORS, Lines
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class Rows(Lines):
     operator has moved the cursor it rests on the first row.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--chosen"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "down", show=False, id="rows.down"),
         Binding("k,up", "move(-1)", "up", show=False, id="rows.up"),
@@ -167,10 +166,10 @@ class Rows(Lines):
 
     def render_line(self, y: int) -> Strip:
         """The row as it goes to the terminal; the one under the cursor has its own ground."""
+        self._be_measured()
         if not self._rows or self.index_at(y) != self._cursor or not self._in_body(y):
             return super().render_line(y)
-        name = "rows--cursor" if self.has_focus else "rows--chosen"
-        ground = self.get_component_rich_style(name)
+        ground = self.screen.get_component_styles(CURSORS[0] if self.has_focus else CURSORS[1]).rich_style
         return self._strip(self._line_at(y), Style.from_color(ground.color, ground.bgcolor) + Style(bold=ground.bold))
 
     def _in_body(self, y: int) -> bool:

@@ -54,9 +54,9 @@ class Timeline(Document):
         self.entitle(f"{self.TITLE} of #{subject}" if isinstance(subject, int) else self.TITLE)
         self.update()
 
-    def update(self) -> None:
-        """Show the present events; the newest stays in sight."""
-        super().update()
+    def lay_out(self) -> None:
+        """Keep the newest event in sight."""
+        super().lay_out()
         if self._following:
             self.action_bottom()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cockpit.agent.expressions import ExpressionError, fill, holds
+from cockpit.agent.expressions import ExpressionError, fill, holds, prepared
 from cockpit.agent.runbooks import Condition
 from cockpit.model import JSON, Alert, Health, Service
 
@@ -54,7 +54,7 @@ class Conditions:
     def read(self, health: Health, now: float, monotonic: float) -> Outcome:
         """Follow one reading; a condition that cannot be told neither raises nor clears anything."""
         outcome = Outcome()
-        variables = readings(self.service, health)
+        variables = prepared(readings(self.service, health))
         for condition in self.conditions:
             try:
                 self._follow(condition, variables, now, monotonic, outcome)

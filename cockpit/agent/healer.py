@@ -65,6 +65,20 @@ class Healer:
         since = min(firing, default=0.0)
         return [p for p in self.store.reader.proposals(incident=incident) if p.created_at >= since]
 
+    def decide_by_policy(self) -> None:
+        """Approve what needs nobody: the policy's own decision, written down like any other."""
+        for proposal in self.store.reader.proposals(state=ProposalState.PENDING):
+            if proposal.approval.rank < Approval.HARD.rank:
+                self.store.decide(
+                    proposal.id,
+                    proposal.digest,
+                    Verdict.APPROVED,
+                    by=Role.POLICY,
+                    channel="policy",
+                    at=self.clock(),
+                    reason=proposal.policy,
+                )
+
     async def request(self, call: Call, *, by: str, reason: str) -> Proposal:
         """Propose a call that an operator asked for; it waits for a decision like any other.
 
@@ -98,7 +112,7 @@ class Healer:
             raise Refused(f"{call.tool} is forbidden. {ruling.why}")
         approval = max(ruling.approval, Approval.HARD if wait else Approval.NONE, key=lambda level: level.rank)
         now = self.clock()
-        proposal = self.store.propose(
+        return self.store.propose(
             incident,
             call,
             planned,
@@ -111,18 +125,6 @@ class Healer:
             undoes=undoes,
             at=now,
         )
-        if approval.rank < Approval.HARD.rank:
-            self.store.decide(
-                proposal.id,
-                proposal.digest,
-                Verdict.APPROVED,
-                by=Role.POLICY,
-                channel="policy",
-                at=self.clock(),
-                reason=ruling.why,
-            )
-            return self.store.reader.proposal(proposal.id)
-        return proposal
 
     def _rule(self, call: Call, planned: Plan) -> Ruling:
         service = self._service(call.service)

@@ -92,13 +92,13 @@ class Agent:
             await self._news()
 
     async def _news(self) -> None:
-        """Return when something changed here or in another process, or after a second: deadlines pass by themselves."""
-        version = self.store.reader.version()
+        """Return when something happened, here or elsewhere, or after a second: deadlines pass by themselves."""
+        last = self.store.reader.last_event()
         for _ in range(round(STEP_EVERY / POLL)):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self.changed.wait()
-            if self.changed.is_set() or self.store.reader.version() != version:
+            if self.changed.is_set() or self.store.reader.last_event() != last:
                 break
         self.changed.clear()
 
@@ -111,6 +111,7 @@ class Agent:
         if self._failed:
             raise self._failed
         self._expire()
+        self.healer.decide_by_policy()
         for proposal in self.store.reader.proposals(state=ProposalState.APPROVED):
             self._start(f"execute {proposal.call.service}", self._execute(proposal))
         for incident in self.store.reader.incidents(unresolved_only=True):

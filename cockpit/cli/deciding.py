@@ -135,7 +135,7 @@ def _asked(settings: Settings, proposal: Proposal) -> str:
 
 
 async def _approve(settings: Settings, proposal: Proposal, name: str, wait: float) -> int:
-    with engine(settings) as running:
+    with engine(settings, act=True) as running:
         await running.decide(proposal.id, proposal.digest, Verdict.APPROVED, channel=CHANNEL, name=name)
         if running.acts:
             await running.executor.execute(proposal.id)

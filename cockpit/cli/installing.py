@@ -143,7 +143,8 @@ def _run(argv: Sequence[str]) -> Step:
         program = shutil.which(argv[0])
         if program is None:
             raise Unreachable(
-                f"There is no {argv[0]} here.", "Let what starts services here run `cockpit --daemon`, or use a container."
+                f"There is no {argv[0]} here.",
+                "Let what starts services here run `cockpit --daemon`, or use a container.",
             )
         try:
             done = subprocess.run(  # noqa: S603  argv is our own

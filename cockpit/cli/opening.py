@@ -61,11 +61,11 @@ def ready(settings: Settings) -> tuple[Settings, Registry]:
 
 
 @contextmanager
-def engine(settings: Settings) -> Iterator[Engine]:
-    """An engine on the operator's store. Raises CockpitError."""
+def engine(settings: Settings, *, act: bool = False) -> Iterator[Engine]:
+    """An engine on the operator's store, which leaves the lock to a screen or daemon unless it has to act itself."""
     from cockpit.cli.crash import redactor
     from cockpit.engine import Engine
 
     complete, registry = ready(settings)
-    with Engine(complete, registry, redactor) as running:
+    with Engine(complete, registry, redactor, act=act) as running:
         yield running

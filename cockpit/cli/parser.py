@@ -169,12 +169,18 @@ def _tools(commands: Commands) -> None:
 
 
 def _keeping(commands: Commands) -> None:
-    backup = _add(commands, "backup", "backing:backup", "copy the change log and its key while in use, and check the copy")
+    backup = _add(
+        commands, "backup", "backing:backup", "copy the change log and its key while in use, and check the copy"
+    )
     backup.add_argument("file", type=Path, help="where to; the key goes to FILE.key")
-    restore = _add(commands, "restore", "backing:restore", "put a copy in the change log's place, and keep what was there")
+    restore = _add(
+        commands, "restore", "backing:restore", "put a copy in the change log's place, and keep what was there"
+    )
     restore.add_argument("file", type=Path, help="the copy; its key is FILE.key")
     prune = _add(commands, "prune", "backing:prune", "remove what came to an end long ago; the rest stays provable")
-    prune.add_argument("--older", type=seconds, required=True, metavar="AGE", help="than this, such as 365d; 1d or more")
+    prune.add_argument(
+        "--older", type=seconds, required=True, metavar="AGE", help="than this, such as 365d; 1d or more"
+    )
     prune.add_argument("--dry-run", action="store_true", dest="plan_only", help="say what would go; remove nothing")
     prune.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -11,6 +11,7 @@ import fcntl
 import importlib
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -47,6 +48,7 @@ class Lab:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent_folder()))
         folder.chmod(0o755)  # a server under another account has to pass through
         _write(folder / "owner", processes.identity(os.getpid()))
+        _write_control(folder)
         _write(folder / "modules", {server.name: server.prepare.__module__ for server in servers})
         return cls(folder, servers)
 
@@ -86,17 +88,7 @@ class Lab:
 
     def control(self, name: str) -> dict[str, list[str]]:
         """The service control commands of a server, for a service's `control` option."""
-        # `env` because these commands run with a clean environment and from any folder.
-        command = [
-            "/usr/bin/env",
-            f"PYTHONPATH={ROOT}",
-            sys.executable,
-            "-m",
-            "cockpit.lab",
-            "control",
-            str(self.folder),
-            name,
-        ]
+        command = [str(self.folder / "control"), name]
         return {verb: [*command, verb] for verb in ("start", "stop", "restart", "status")}
 
     async def start(self, name: str) -> None:
@@ -198,6 +190,14 @@ def living() -> list[Path]:
     """The folders of this user's labs whose cockpit runs, newest first."""
     found = [folder for folder in _ours() if _owner_lives(folder) is True]
     return sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
+
+
+def _write_control(folder: Path) -> None:
+    """The lab's service control command, short enough to be read where it is shown as a step."""
+    module = shlex.join([sys.executable, "-m", "cockpit.lab", "control", str(folder)])
+    script = folder / "control"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {module} "$@"\n')
+    script.chmod(0o755)
 
 
 def sweep(folder: Path) -> None:

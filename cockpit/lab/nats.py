@@ -46,12 +46,13 @@ def url(lab: Lab) -> str:
 
 
 @asynccontextmanager
-async def connected(lab: Lab) -> AsyncIterator[JetStreamContext]:
+async def connected(lab: Lab, name: str = "shop") -> AsyncIterator[JetStreamContext]:
     """A client of the lab's JetStream, as an application has it."""
     import nats
 
     connection = await nats.connect(
         url(lab),
+        name=name,
         allow_reconnect=False,
         max_reconnect_attempts=1,  # the driver takes 0 for "for ever"
         reconnect_time_wait=0,

@@ -7,14 +7,13 @@ import signal
 import sys
 from pathlib import Path
 
-import nats
 from nats.errors import Error
 from nats.errors import TimeoutError as Nothing
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from cockpit.lab.lab import Lab
-from cockpit.lab.nats import ORDERS, RESERVED, WORKER, url
+from cockpit.lab.nats import ORDERS, RESERVED, WORKER, connected
 
 ACKNOWLEDGE_WITHIN = 5.0
 
@@ -27,30 +26,35 @@ async def prepared(stream: JetStreamContext) -> JetStreamContext.PullSubscriptio
     )
 
 
-async def work(orders: JetStreamContext.PullSubscription) -> None:
-    """Take orders and acknowledge each, for ever."""
+async def work(lab: Lab) -> None:
+    """Connect, take orders and acknowledge each, until the connection is lost. Raises what the driver raises."""
+    async with connected(lab, WORKER) as stream:
+        orders = await prepared(stream)
+        while True:
+            try:
+                # Two time limits: after some lost connections the driver's own never ends.
+                for order in await asyncio.wait_for(orders.fetch(10, timeout=1), 3):
+                    await order.ack()
+            except Nothing:
+                continue
+
+
+async def work_for_ever(lab: Lab) -> None:
+    """Work, and begin again with a new connection whenever one is lost."""
     while True:
         try:
-            for order in await orders.fetch(10, timeout=1):
-                await order.ack()
-        except Nothing:
-            continue
-        except Error:
+            await work(lab)
+        except (Error, OSError, TimeoutError):
             await asyncio.sleep(0.1)
 
 
 async def main(folder: str) -> None:
-    """Connect, as soon as and as often as it takes, and work until SIGTERM."""
-    lab = Lab(Path(folder), ())
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    connection = await nats.connect(
-        url(lab), name=WORKER, max_reconnect_attempts=-1, reconnect_time_wait=0.1, allow_reconnect=True
-    )
-    working = asyncio.create_task(work(await prepared(connection.jetstream())))
-    await ended.wait()
-    working.cancel()
-    await connection.close()
+    """Work until SIGTERM."""
+    working = asyncio.create_task(work_for_ever(Lab(Path(folder), ())))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    await asyncio.wait((working,))
+    if not working.cancelled():
+        working.result()
 
 
 if __name__ == "__main__":

@@ -47,8 +47,17 @@ def binary() -> str:
 async def connected(lab: Lab) -> AsyncIterator[Redis]:
     """A client of the lab's Redis, as an application has it."""
     from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
-    redis = Redis(host="127.0.0.1", port=lab.port("redis"), socket_timeout=3, single_connection_client=True, protocol=2)
+    redis = Redis(
+        host="127.0.0.1",
+        port=lab.port("redis"),
+        socket_timeout=3,
+        single_connection_client=True,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+    )
     try:
         yield redis
     finally:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from cockpit.files import data_file
+from cockpit.text import clean
 from widgets.document import Sheet, Write
 from widgets.line import Ink, Line, block, line
+from widgets.lines import INKS
 from widgets.rows import Row, Rows
 
 BACK: list[BindingType] = [Binding("escape", "dismiss", "back", id="dialog.back")]
+
+
+def entitle(dialog: ModalScreen[Any], title: str, keys: str) -> None:
+    """Write a dialog's title and keys, literally, into its frame."""
+    box = dialog.query_one(".box")
+    box.border_title, box.border_subtitle = Content(clean(title)), Content(clean(keys))
 
 
 class Ask(ModalScreen[str]):
     """Asks for one line of text; escape asks nothing and changes nothing."""
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = BACK
 
     def __init__(self, title: str, question: str, placeholder: str = "") -> None:
@@ -41,7 +51,7 @@ class Ask(ModalScreen[str]):
     def on_mount(self) -> None:
         """Put the question."""
         sheet = self.query_one("#question", Sheet)
-        sheet.entitle(self._title)
+        entitle(self, self._title, "enter: answer   escape: back")
         sheet.can_focus = False
         sheet.show(lambda room: block("", self._question, room, indent=1))
         self.query_one(Input).focus()
@@ -55,6 +65,7 @@ class Reading(ModalScreen[None]):
     """Shows a text until escape is pressed."""
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "back", id="reading.back")]
 
     def __init__(self, title: str, write: Write) -> None:
@@ -70,8 +81,7 @@ class Reading(ModalScreen[None]):
     def on_mount(self) -> None:
         """Show the text."""
         sheet = self.query_one(Sheet)
-        sheet.entitle(self._title)
-        sheet.border_subtitle = "escape: back"
+        entitle(self, self._title, "escape: back")
         sheet.show(self._write)
         sheet.focus()
 
@@ -103,6 +113,7 @@ class Menu(ModalScreen[str]):
     """
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = BACK
 
     def __init__(
@@ -124,9 +135,8 @@ class Menu(ModalScreen[str]):
     def on_mount(self) -> None:
         """Show the entries."""
         choices = self.query_one(Choices)
-        choices.entitle(self._title)
-        more = f"  {self._also[0]}: {self._also[1]}" if self._also else ""
-        choices.border_subtitle = f"enter: choose{more}  escape: back"
+        also = f"   {self._also[0]}: {self._also[1]}" if self._also else ""
+        entitle(self, self._title, f"enter: choose{also}   escape: back")
         choices.focus()
 
     def key_c(self) -> None:

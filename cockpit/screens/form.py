@@ -9,16 +9,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
 from cockpit.files import data_file
 from cockpit.model import JSON, Call
+from cockpit.screens.dialogs import entitle
 from widgets.choice import Choice
 from widgets.document import Sheet
 from widgets.line import Ink, line
+from widgets.lines import INKS
 
 YES_NO = ("no", "yes")
 
@@ -36,6 +37,7 @@ class Form(ModalScreen[Call]):
     """
 
     CSS_PATH = data_file("styles/dialogs.tcss")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "back", id="form.back"),
         Binding("enter", "submit", "go", id="form.submit"),
@@ -50,14 +52,16 @@ class Form(ModalScreen[Call]):
 
     def compose(self) -> ComposeResult:
         """A field for the service and one for each argument."""
-        with VerticalScroll(classes="box -form", can_focus=False) as box:
-            box.border_title = Content(self._tool)
-            box.border_subtitle = "tab: next field   enter: go   escape: back"
+        with VerticalScroll(classes="box -form", can_focus=False):
             yield from self._labelled("service", "which service", Choice(self._services, id="service"))
             for name, field in self._properties.items():
                 needed = "" if name in self._required else "may stay empty; "
                 text = needed + str(field.get("description") or field.get("title") or "")
                 yield from self._labelled(name, text, self._field(name, field))
+
+    def on_mount(self) -> None:
+        """Name the tool."""
+        entitle(self, self._tool, "tab: next field   enter: go   escape: back")
 
     def _labelled(self, name: str, text: str, field: Widget) -> Iterator[Widget]:
         label = Sheet(classes="label")

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from cockpit.files import data_file
 from cockpit.model import Incident, IncidentStatus, Level
 from cockpit.screens.view import Show, View
 from widgets.bars import Headline, Standing
@@ -30,7 +29,6 @@ class Overview(View):
 
     NAME = "Overview"
     HELP = "Starts on what needs you. Choose an incident, read what was found, and answer its proposal with a or d."
-    CSS_PATH = data_file("styles/overview.tcss")
     AUTO_FOCUS = "#incidents"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "answer", "to the proposal", id="overview.answer"),

@@ -40,7 +40,7 @@ class Pair(View):
     def wanted(self, keys: Sequence[Hashable]) -> Hashable:
         """The key of the entry to show whole: the operator's choice, else the first."""
         rows = self.query_one("#list", Rows)
-        if rows.moved and rows.chosen is not None:
+        if (rows.moved or rows.needle) and rows.chosen is not None:
             return rows.chosen
         return keys[0] if keys else None
 

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from cockpit.model import CockpitError
 from cockpit.screens.desk import Desk
 from widgets.bars import Hints, Status, Tabs
-from widgets.lines import Lines
+from widgets.lines import INKS, Lines
 from widgets.paint import ExactCompositor
 from widgets.rows import Rows
 
@@ -36,6 +36,7 @@ RESTED = 0.1
 class View(Screen[None]):
     """One of the six views. `panes` says what it is made of, `read` what is read for them, off the event loop."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012 - Textual declares it so
     NAME: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
@@ -85,7 +86,16 @@ class View(Screen[None]):
         """Read again once the cursor rests: moving through a list sends no detail that nobody reads."""
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self.set_timer(RESTED, self.look)
+        self._resting = self.set_timer(RESTED, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self.look()
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is on show is what is chosen."""
+        return self._resting is None
 
     async def _look(self) -> None:
         try:
@@ -110,6 +120,8 @@ class View(Screen[None]):
 
     def _focus_moved(self) -> None:
         """Name the keys that work here; on a small terminal, give a document that is read all the room."""
+        if not self.is_current:
+            return
         self.set_class(self.focused is not None and self.focused.id in ("proposal", "detail"), "-reading")
         self._hint()
 

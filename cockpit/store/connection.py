@@ -184,7 +184,10 @@ def _make_private(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise told(sqlite3.SQLITE_READONLY, path)
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+        # Closing any descriptor of an existing file would drop the locks that SQLite holds on it in this process,
+        # and with them the log's commits once another process believes itself to be the last one.
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:

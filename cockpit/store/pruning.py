@@ -82,9 +82,7 @@ def prune(log: Transaction, older_than: float, by: str) -> Pruned:
         return pruned
     last = log.one("select mac from event where id = ?", pruned.until)
     assert last is not None
-    log.insert(
-        "checkpoint", event=pruned.until, mac=last["mac"].hex(), at=log.now, removed=log.json(dict(pruned.rows))
-    )
+    log.insert("checkpoint", event=pruned.until, mac=last["mac"].hex(), at=log.now, removed=log.json(dict(pruned.rows)))
     log.event(
         "prune",
         f"The log was pruned: events up to {pruned.until} and what belongs to them are removed.",

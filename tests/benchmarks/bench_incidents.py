@@ -43,12 +43,11 @@ async def _all(folder: Path) -> None:
         engine.stop()
         thread.join()
         engine.close()
-    for number, (what, target) in enumerate((
-        ("fault to incident", f"{INTERVAL + 1:.0f} s"), ("incident to proposal", "2 s"), ("approval to verified", "5 s"),
-    )):  # fmt: skip
+    targets = {"fault to incident": INTERVAL + 1, "incident to proposal": 2, "approval to verified": 5}
+    for number, (what, target) in enumerate(targets.items()):
         values = [found[number] for found in times if found]
         if values:
-            line(what, f"p50 {percentile(values, 0.5):.2f} s, max {max(values):.2f} s", target)
+            line(what, f"p50 {percentile(values, 0.5):.2f} s, max {max(values):.2f} s", f"{target:.0f} s")
 
 
 async def _one(engine: Engine, faults: Faults, fault: Fault) -> tuple[float, float, float] | None:

@@ -21,6 +21,7 @@ from cockpit.serve.telegram import door
 from cockpit.store.store import Store
 from cockpit.store.telegram import Button, Denial, Person
 from tests.telegram.scene import ADA, BOB, EVE, FAST, MALLORY, Scene
+from tests.unit.store_examples import Log
 
 SENT_BY = {"sendMessage", "editMessageText", "sendDocument", "answerCallbackQuery"}
 
@@ -210,20 +211,19 @@ def test_only_the_hash_of_a_token_is_on_the_disk(scene_of):
 @pytest.mark.parametrize("asked_by_first", [False, True])
 @pytest.mark.parametrize("rights", [(), ("see",), ("see", "approve"), ("see", "approve", "approve critical")])
 def test_who_approves_what(tmp_path, critical, people, asked_by_first, rights):
-    from tests.unit import store_examples
-
     needed = "approve critical" if critical else "approve"
-    with Store.open(tmp_path / "cockpit.db") as store:
-        proposal = store_examples.propose(store)
-        button = Button("approve", needed, (ADA, BOB), -77, 1e12, None, proposal.id, proposal.digest, people)
-        store.telegram.offer([("one", button), ("two", button)], 0.0)
+    log = Log(tmp_path)
+    with log.store as store:
+        proposal, now = log.proposed(), log.clock.now
+        button = Button("approve", needed, (ADA, BOB), -77, now + 300, None, proposal.id, proposal.digest, people)
+        store.telegram.offer([("one", button), ("two", button)], now)
         first, second = Person(ADA, "Ada", frozenset(rights)), Person(BOB, "Bob", frozenset({needed}))
         if asked_by_first:
-            store.telegram.asked_for(proposal.id, first, 0.0)
+            store.telegram.asked_for(proposal.id, first, now)
         counts = needed in rights and not (people == 2 and asked_by_first)
-        assert approves(store, "one", first, proposal.created_at) == (counts and people == 1)
+        assert approves(store, "one", first, now) == (counts and people == 1)
         if people == 2:
-            assert approves(store, "two", second, proposal.created_at) == counts
+            assert approves(store, "two", second, now) == counts
         state = store.reader.proposal(proposal.id).state
         assert state is (ProposalState.APPROVED if counts else ProposalState.PENDING)
 

@@ -13,7 +13,7 @@ from cockpit.engine import Engine
 from cockpit.lab.lab import Lab
 from cockpit.lab.menu import Faults
 from cockpit.lab.parts import Fault
-from cockpit.model import Incident, IncidentStatus, Proposal, ProposalState, Verdict
+from cockpit.model import Approval, Incident, IncidentStatus, Proposal, ProposalState, Verdict
 from cockpit.settings import Settings
 from cockpit.store.audit import verify
 from cockpit.text import Redactor
@@ -72,7 +72,8 @@ class Course:
 
         def resolved() -> bool | None:
             for proposal in self.engine.reader.proposals(state=ProposalState.PENDING, incident=incident):
-                self.approve(proposal)
+                if proposal.approval is Approval.HARD:
+                    self.approve(proposal)
             status = self.engine.reader.incident(incident).status
             assert status is not IncidentStatus.ESCALATED, self.told(incident)
             return True if status is IncidentStatus.RESOLVED else None
@@ -95,7 +96,8 @@ class Course:
 
     def told(self, incident: int) -> str:
         """The incident's timeline, for a test that fails."""
-        return "\n".join(f"{e.at:.1f} {e.actor} {e.kind}: {e.text}" for e in self.engine.reader.events(incident=incident))
+        events = self.engine.reader.events(incident=incident)
+        return "\n".join(f"{e.at:.1f} {e.actor} {e.kind}: {e.text}" for e in events)
 
     def until(self, what: Callable[[], Found | None], told: int | None = None) -> Found:
         """Wait for what is looked for."""

@@ -7,7 +7,7 @@ import pytest
 from cockpit.lab.nats import FAULTS
 from tests.gauntlet.course import Course
 
-SERVERS = ("nats",)
+SERVERS = ("nats", "orders-worker")
 
 
 @pytest.mark.parametrize("fault", [fault.name for fault in FAULTS if fault.remedy])

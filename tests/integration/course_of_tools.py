@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cockpit.agent.expressions import ExpressionError, argument, fill, holds
 from cockpit.agent.runbooks import Library, Runbook, load
-from cockpit.model import Call, Finding, Health, Plan, Service, ServiceError
+from cockpit.model import Call, Change, Finding, Health, Plan, Service, ServiceError
 from cockpit.toolkit import Kind, Registry, inspect, plan, probe
 
 PATIENCE = 15.0
@@ -49,12 +50,12 @@ class Desk:
                 assert not await item.holds(reader, change)
             async with self.kind.writer(self.service) as writer:
                 await item.apply(writer, change)
+            await until(partial(self.holds, change), planned.summary)
 
-            async def done() -> bool:
-                async with self.kind.reader(self.service) as reader:
-                    return await item.holds(reader, change)
-
-            await until(done, planned.summary)
+    async def holds(self, change: Change) -> bool:
+        """Whether the target shows, to a new reader, that the change was made."""
+        async with self.kind.reader(self.service) as reader:
+            return await self.kind.items[change.item].holds(reader, change)
 
     async def raised(self) -> set[str]:
         """The conditions that hold for what the probe sees now; one that cannot be told does not."""

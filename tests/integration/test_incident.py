@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -272,3 +273,18 @@ def test_what_was_never_done_cannot_be_undone(running: Running) -> None:
     proposal = running.waiting()
     with pytest.raises(Refused, match="only what was done"):
         asyncio.run(running.engine.undo(proposal.id))
+
+
+def test_an_agent_that_its_log_refused_tells_why_and_goes_on(running: Running) -> None:
+    running.start()
+    running.until(lambda: all(watched.checked_at for watched in running.engine.reader.services()))
+    with sqlite3.connect(running.data / "cockpit.db") as other:
+        other.execute("begin immediate")
+        running.until(lambda: running.engine.trouble, within=20)
+        other.rollback()
+    other.close()
+    assert "locked by another process" in running.engine.trouble
+    running.trouble()
+    running.decide(running.waiting(), Verdict.APPROVED)
+    running.until(lambda: running.status() is IncidentStatus.RESOLVED)
+    check_invariants(running.engine.store, running.folder, running.data)

@@ -29,7 +29,7 @@ async def lab(lab_of: Callable[..., Lab]) -> AsyncIterator[Lab]:
     """The lab's Redis, put back as it was after every test."""
     running = lab_of("redis")
     yield running
-    for fault in cache.FAULTS:
+    for fault in reversed(cache.FAULTS):  # who holds connections goes before the others need one
         await fault.clear(running)
     async with connected(running) as client:
         await client.config_set("save", "900 1")
@@ -113,7 +113,6 @@ async def test_a_silent_server_is_not_called_stopped(desk: Desk) -> None:
     port = server.sockets[0].getsockname()[1]
     blocked = Desk(redis, replace(desk.service, options={**desk.service.options, "port": port}, timeout=5.0))
     async with server:
-        assert (await blocked.ask("check_redis_health")).data["state"] == "silent"
         assert await blocked.concluded("redis-down") == {"redis-silent"}
         with pytest.raises(Refused, match="did not answer"):
             await blocked.plan("start_redis")
@@ -219,8 +218,7 @@ async def test_a_restart_keeps_the_data_and_is_known_as_done_however_late_it_is_
     planned = await desk.plan("restart_redis")
     await desk.carry_out(planned)
     await lab.restart("redis")
-    async with RedisReader(desk.service) as reader:
-        assert await redis.items["redis-restart"].holds(reader, planned.changes[0])
+    assert await desk.holds(planned.changes[0])
     assert await FAULTS["redis-stopped"].well(lab)
 
 
@@ -284,7 +282,7 @@ async def test_slow_commands_are_told_without_their_data(lab: Lab, desk: Desk) -
         await client.set("card:1", "4111 1111 1111 1111")
         await client.config_set("slowlog-log-slower-than", 10_000)
     rows = (await desk.ask("check_redis_slowlog")).data["rows"]
-    assert {"SET", "CONFIG"} >= {row["command"] for row in rows} >= {"SET"}
+    assert {"command": "SET", "key": "card:1"}.items() <= next(row for row in rows if row["command"] == "SET").items()
     assert "4111" not in str(rows)
 
 
@@ -312,7 +310,9 @@ async def test_our_own_connections_are_never_ended(desk: Desk) -> None:
     assert not (await desk.plan("kill_redis_clients", name="cockpit")).changes
 
 
-@pytest.mark.parametrize("command", ["SET", "FLUSHALL", "CONFIG SET", "CLIENT KILL", "EVAL", "SHUTDOWN", "GET", "DEBUG"])
+@pytest.mark.parametrize(
+    "command", ["SET", "FLUSHALL", "CONFIG SET", "CLIENT KILL", "EVAL", "SHUTDOWN", "GET", "DEBUG"]
+)
 async def test_a_reader_sends_no_command_that_is_not_on_its_list(desk: Desk, command: str) -> None:
     assert command not in READS
     async with RedisReader(desk.service) as reader:
@@ -337,12 +337,10 @@ async def test_a_setting_that_is_not_ours_is_neither_read_nor_written(desk: Desk
 async def test_a_wrong_password_is_denied_and_not_called_down(lab: Lab, desk: Desk) -> None:
     async with connected(lab) as client:
         await client.config_set("requirepass", "s3cret")
-    try:
-        assert (await desk.probe()).level is Level.UNKNOWN
-        assert (await desk.ask("check_redis_health")).data["state"] == "denied"
-        with_it = replace(desk.service, options={**desk.service.options, "password": "s3cret"})
-        assert (await Desk(redis, with_it).probe()).level is Level.UP
-    finally:
-        async with connected(lab) as client:
-            await client.execute_command("AUTH", "s3cret")
+        try:
+            assert (await desk.probe()).level is Level.UNKNOWN
+            assert (await desk.ask("check_redis_health")).data["state"] == "denied"
+            with_it = replace(desk.service, options={**desk.service.options, "password": "s3cret"})
+            assert (await Desk(redis, with_it).probe()).level is Level.UP
+        finally:
             await client.config_set("requirepass", "")

@@ -285,6 +285,7 @@ def build(path: Path, *tell: Callable[[World], object]) -> World:
     return world
 
 
+EMPTY = ()
 CALM = (World.watch, World.resolved)
 WAITING = (*CALM, World.waiting)
 DONE = (*CALM, World.done)

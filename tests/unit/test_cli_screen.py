@@ -120,3 +120,35 @@ def test_without_services_the_screen_does_not_open(home):
 @pytest.mark.parametrize("argv", [["--chaos", "60s"], ["--demo", "--readonly"]])
 def test_options_that_exclude_each_other_are_refused(home, argv):
     assert home(*argv)[0] == 2
+
+
+def test_a_person_approves_exactly_what_is_shown(home):
+    proposal = home.proposal()
+    terminal = Terminal(home, MAIN, "approve", "1")
+    terminal.until("Type yes to approve exactly this:")
+    assert proposal["digest"].encode() in terminal.written and b"+ new" in terminal.written
+    terminal.press("yes\n")
+    assert terminal.end() == 0
+    assert (home.world / "effects").read_text() == "set a new\n"
+
+
+@pytest.mark.parametrize("answer", ["\n", "y\n", "no\n", "YES\n"])
+def test_anything_but_yes_approves_nothing(home, answer):
+    home.proposal()
+    terminal = Terminal(home, MAIN, "approve", "1")
+    terminal.until("Type yes to approve exactly this:")
+    terminal.press(answer)
+    assert terminal.end() == 1
+    assert not (home.world / "effects").exists()
+    assert home.json("changes")["changes"][0]["state"] == "pending"
+
+
+def test_what_is_approved_beside_an_open_screen_is_carried_out_by_its_agent(home):
+    screen = Terminal(home, MAIN)
+    screen.until("well")
+    proposal = home.proposal()
+    status, _, said = home("approve", "1", "--digest", proposal["digest"])
+    assert (status, said) == (0, "Proposal 1 is done. Applied and verified.\n")
+    screen.press("q")
+    assert screen.end() == 0
+    assert (home.world / "effects").read_text() == "set a new\n"

@@ -97,4 +97,5 @@ def test_the_ones_we_ship_are_whole() -> None:
     assert len(found.runbooks) >= 30
     answered = {alert for book in found.runbooks.values() for alert in book.alerts}
     assert set(found.conditions) <= answered, "a condition that no runbook answers"
-    assert answered <= set(found.conditions), "a runbook for an alert that no condition raises"
+    from_outside = {alert for alert in answered if alert[0].isupper()}  # Alertmanager's names, CamelCase by custom
+    assert answered - from_outside <= set(found.conditions), "a runbook for an alert that no condition raises"

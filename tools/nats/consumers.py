@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,9 +52,8 @@ async def _create(client: NatsWriter, stream: str, name: str, config: Mapping[st
 
 def ack_wait_steps(key: JSON, before: JSON, after: JSON) -> Sequence[str]:
     """The command of the nats tool."""
-    stream, name = _names(key)
     wait = number(mapping(after).get("ack_wait_seconds"))
-    return [f"nats consumer edit {stream} {name} --wait={wait:g}s --force"]
+    return [shlex.join(("nats", "consumer", "edit", f"--wait={wait:g}s", "--force", "--", *_names(key)))]
 
 
 ack_waits = nats.resource(
@@ -116,11 +116,11 @@ async def write_consumer(client: NatsWriter, key: JSON, before: JSON, after: JSO
 
 def consumer_steps(key: JSON, before: JSON, after: JSON) -> Sequence[str]:
     """The command of the nats tool."""
-    stream, name = _names(key)
     if after is None:
-        return [f"nats consumer rm {stream} {name} --force"]
+        return [shlex.join(("nats", "consumer", "rm", "--force", "--", *_names(key)))]
     start = int(number(mapping(after).get("position"))) + 1
-    return [f"nats consumer add {stream} {name} --deliver={start} with the config that is kept in this change"]
+    made = shlex.join(("nats", "consumer", "add", f"--deliver={start}", "--", *_names(key)))
+    return [f"{made}, with the config that is kept in this change"]
 
 
 definitions = nats.resource(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused, Unexpected
@@ -30,7 +31,7 @@ async def write_limit(client: NatsWriter, key: JSON, before: JSON, after: JSON) 
 
 def limit_steps(key: JSON, before: JSON, after: JSON) -> Sequence[str]:
     """The command of the nats tool."""
-    return [f"nats stream edit {_name(key)} --max-bytes={_limit(after)} --force"]
+    return [shlex.join(("nats", "stream", "edit", f"--max-bytes={_limit(after)}", "--force", "--", _name(key)))]
 
 
 def _name(key: JSON) -> str:
@@ -126,7 +127,8 @@ async def purged(client: NatsReader, change: Change) -> bool:
 
 def purge_steps(key: JSON, before: JSON, after: JSON) -> Sequence[str]:
     """The command of the nats tool."""
-    return [f"nats stream purge {_name(key)} --keep={int(number(mapping(key).get('keep')))} --force"]
+    keep = f"--keep={int(number(mapping(key).get('keep')))}"
+    return [shlex.join(("nats", "stream", "purge", keep, "--force", "--", _name(key)))]
 
 
 def _keep(change: Change) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "cockpit"
 """What our connections call themselves, so that no tool of ours ends them."""
 
-SECONDS = 3.0
+SECONDS = 2.0
 """How long one answer may take."""
 
 READS = frozenset(
@@ -44,6 +44,9 @@ READS = frozenset(
 
 WRITES = frozenset({"BGSAVE", "CLIENT KILL", "CONFIG REWRITE", "CONFIG SET"})
 """What a writer sends besides."""
+
+DECODED = {"SLOWLOG GET": {"decode_responses": True}}
+"""What the driver has to be told again about decoding, or its own parser of the answer fails."""
 
 OPTIONS = (
     Option("host", str, "The address of the server.", default="127.0.0.1"),
@@ -98,7 +101,8 @@ class RedisConnection(Client):
 
                 return await spare.ask(self, command, *arguments)
             assert self._redis is not None
-            return await self._redis.execute_command(command, *arguments)  # type: ignore[no-untyped-call]  # untyped in redis-py
+            send: Callable[..., Awaitable[Any]] = self._redis.execute_command
+            return await send(command, *arguments, **DECODED.get(command, {}))
 
     async def close(self) -> None:
         """Disconnect; never raises."""
@@ -136,7 +140,8 @@ class RedisConnection(Client):
 
         from tools.redis import spare
 
-        redis = Redis(**self.parameters, retry=Retry(NoBackoff(), 0))
+        # Without driver_info=None each connection reads the package's metadata from disk to tell the server.
+        redis = Redis(**self.parameters, retry=Retry(NoBackoff(), 0), driver_info=None)
         try:
             await redis.initialize()
             self._redis = redis

@@ -32,7 +32,10 @@ async def answers(client: RedisConnection) -> bool:
 
 async def ask(client: RedisConnection, command: str, *arguments: str | int) -> Any:
     """The answer to one command over the spare connection. Raises the driver's errors."""
-    return await asyncio.to_thread(_SPARES[_key(client)].execute_command, command, *arguments)
+    from tools.redis.client import DECODED
+
+    send = _SPARES[_key(client)].execute_command
+    return await asyncio.to_thread(send, command, *arguments, **DECODED.get(command, {}))
 
 
 def _key(client: RedisConnection) -> tuple[str, int, str]:
@@ -42,12 +45,17 @@ def _key(client: RedisConnection) -> tuple[str, int, str]:
 def _keep(client: RedisConnection) -> None:
     from redis import Redis
     from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
     from redis.retry import Retry
 
     with _LOCK:
         if _key(client) not in _SPARES:
             _SPARES[_key(client)] = Redis(**client.parameters, retry=Retry(NoBackoff(), 0))
-    _SPARES[_key(client)].ping()
+    try:
+        _SPARES[_key(client)].ping()
+    except (RedisError, OSError):
+        del _SPARES[_key(client)]  # the next probe opens another, perhaps with another password
+        raise
 
 
 def _answers(client: RedisConnection) -> bool:

@@ -11,10 +11,12 @@ from aiohttp import web
 
 from cockpit.serve.http.answers import Problem
 
+CLOSE = {"Connection": "close"}
 Read = TypeVar("Read")
 LARGE = 128 * 1024
 """Bytes from which on a body is parsed beside the event loop, and few at a time."""
 LARGE_AT_ONCE = 4
+TOO_LARGE = Problem(413, "The body is too large.", "Send less at a time, or raise http.body_limit_kb.", CLOSE)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -49,7 +51,10 @@ class Bodies:
         """
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Problem(415, "The body is compressed.", "Send it as it is.")
-        if request.content_length is not None and request.content_length < LARGE:
+        length = request.content_length
+        if length is not None and length > request.client_max_size:
+            raise TOO_LARGE
+        if length is not None and length < LARGE:
             return read(parsed(await self._bytes(request)))
         async with self._large:
             body = await self._bytes(request)
@@ -62,10 +67,9 @@ class Bodies:
             async with asyncio.timeout(self._seconds):
                 return await request.read()
         except TimeoutError:
-            headers = {"Connection": "close"}
-            raise Problem(408, "The body took too long.", "Send it at once.", headers) from None
+            raise Problem(408, "The body took too long.", "Send it at once.", CLOSE) from None
         except web.HTTPRequestEntityTooLarge:
-            raise Problem(413, "The body is too large.", "Send less at a time, or raise http.body_limit_kb.") from None
+            raise TOO_LARGE from None
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Problem(400, "The body is not whole.", "Send as many bytes as announced.") from error
 
