@@ -35,6 +35,7 @@ from cockpit.model import (
 from cockpit.safety.deadlines import Deadlines
 from cockpit.safety.executor import Executor
 from cockpit.settings import Settings
+from cockpit.store.connection import StoreError
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
 from cockpit.text import Redactor
@@ -149,14 +150,20 @@ class Engine:
             task.result()
 
     async def _act(self) -> None:
-        """Run the agent; what ends it, such as a log that is locked or full, is told, and it begins again."""
-        while True:
+        """Run the agent; what ends it, such as a log that is locked or full, is told, and it begins again.
+
+        Raises StoreError when the log must not be written any more by this process.
+        """
+        lasting: StoreError | None = None
+        while lasting is None:
             try:
                 self._running = self._agent()
                 await self._running.run()
             except* CockpitError as group:
                 self._trouble = (time.monotonic(), _first_of(group))
-            await asyncio.sleep(AGAIN_AFTER)
+                lasting = _lasting(group)
+            await asyncio.sleep(0.0 if lasting else AGAIN_AFTER)
+        raise lasting
 
     @property
     def trouble(self) -> str:
@@ -328,6 +335,15 @@ def _library(settings: Settings, registry: Registry) -> Library:
         [data_file("runbooks"), settings.runbook_folder],
         {name: tool.writes for name, tool in registry.tools.items()},
     )
+
+
+def _lasting(group: BaseExceptionGroup[CockpitError]) -> StoreError | None:
+    """The error after which the log must not be written again, if one of them is such."""
+    for error in group.exceptions:
+        found = _lasting(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, StoreError) and found.lasting:
+            return found
+    return None
 
 
 def _take_lock(path: Path) -> int | None:

@@ -31,9 +31,7 @@ def restore(arguments: Namespace) -> int:
     settings = settings_of(arguments)
     with locked(settings) as ours:
         if not ours:
-            output.talk(
-                f"cockpit: Process {lock_holder(settings)} acts on {log_of(settings)}. End it first; nothing was changed."
-            )
+            output.talk(f"cockpit: Process {lock_holder(settings)} acts on {log_of(settings)}. End it first.")
             return TEMPORARY
         copied = put_back(arguments.file, log_of(settings), settings.operator)
     output.line(f"The log is put back up to event {copied.events}.")

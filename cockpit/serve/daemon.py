@@ -19,7 +19,6 @@ from cockpit.serve.journal import Journal, Level, LibraryLines, leaves
 from cockpit.serve.service_manager import ServiceManager
 from cockpit.serve.upkeep import Upkeep
 from cockpit.settings import Settings
-from cockpit.store.connection import StoreError
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 
@@ -31,7 +30,6 @@ ENDS_WITHIN = 4.5
 BEATS = 3
 """Signs of life in the time after which the watchdog barks."""
 STATUS_EVERY = 5.0
-LONGEST_PAUSE_OF_AGENT = 5.0
 
 CHANNELS = {
     "http": ("http",),
@@ -85,6 +83,7 @@ class Daemon:
     manager: ServiceManager
     _orders: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
     _ending: bool = False
+    _trouble: str = ""
 
     async def run(self) -> None:
         """Work until told to end. Raises what no new start mends, such as a damaged log."""
@@ -135,8 +134,7 @@ class Daemon:
     async def _work(self) -> None:
         """Run the agent, and each channel that the config asks for."""
         async with asyncio.TaskGroup() as group:
-            agent = Upkeep("The agent", self.engine.run, self._tell, _hopeless, LONGEST_PAUSE_OF_AGENT)
-            group.create_task(agent.run())
+            group.create_task(self.engine.run())
             for name, tables in CHANNELS.items():
                 if any(getattr(self.engine.settings, table, None) for table in tables):
                     group.create_task(Upkeep(f"The channel {name}", self._channel(name), self._tell).run())
@@ -174,7 +172,7 @@ class Daemon:
 
     async def _let_changes_end(self) -> None:
         """No change is interrupted for a new config."""
-        while self.engine.store.unsettled() and not self._ending:
+        while self.engine.store.unsettled() and not self._ending:  # noqa: ASYNC110  what ends it may be another process
             await asyncio.sleep(0.1)
 
     async def _take(self, configured: Configured) -> None:
@@ -183,7 +181,7 @@ class Daemon:
         except CockpitError as error:
             await self._tell(_kept(error))
         else:
-            await self._tell(f"The config was read again: {len(self.engine.services)} services.")
+            await self._tell(f"The config was read again. Services: {len(self.engine.services)}.")
 
     async def _tell(self, text: str) -> None:
         """Put a trouble of the daemon's own into the log; where that is the trouble, say it here."""
@@ -200,7 +198,17 @@ class Daemon:
                 self.manager.alive()
             with contextlib.suppress(CockpitError):
                 self.manager.status(self._status())
+            self._tell_of_the_agent()
             await asyncio.sleep(every)
+
+    def _tell_of_the_agent(self) -> None:
+        """Say what ended the agent, once; the log itself may be what it cannot write."""
+        trouble = self.engine.trouble
+        if trouble and not self._trouble:
+            self.journal.say(Level.ERROR, f"The agent failed and begins again: {trouble}")
+        elif self._trouble and not trouble:
+            self.journal.say(Level.NOTICE, "The agent works again.")
+        self._trouble = trouble
 
     def _status(self) -> str:
         reader = self.engine.reader
@@ -211,8 +219,3 @@ class Daemon:
 
 def _kept(error: CockpitError) -> str:
     return f"The new config is not taken, the old one holds: {error}"
-
-
-def _hopeless(error: BaseException) -> bool:
-    """Whether an error of the agent ends the daemon: anything but a log that cannot be written just now."""
-    return any(not isinstance(leaf, StoreError) or leaf.lasting for leaf in leaves(error))

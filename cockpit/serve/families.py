@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from prometheus_client import Metric
 from prometheus_client.core import (
@@ -16,6 +17,8 @@ from cockpit import __version__
 from cockpit.model import Level, Watched
 from cockpit.serve.tally import Histogram, Tally
 from cockpit.store.figures import Queue, Standing
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
 
 
 def of_tools(tally: Tally) -> Iterator[Metric]:
@@ -125,9 +128,7 @@ def of_audit(sound: bool, checked_at: float) -> Iterator[Metric]:
     yield GaugeMetricFamily("cockpit_audit_check_timestamp_seconds", "When that was checked.", value=checked_at)
 
 
-def counters(
-    name: str, documentation: str, labels: Sequence[str], counts: Mapping[tuple[str, ...], int]
-) -> CounterMetricFamily:
+def counters(name: str, documentation: str, labels: Sequence[str], counts: Mapping[Labels, int]) -> CounterMetricFamily:
     """Counts as a family, one series for each combination of label values."""
     family = CounterMetricFamily(name, documentation, labels=labels)
     for values, count in counts.items():

@@ -23,32 +23,26 @@ class Upkeep:
         name: what it is called.
         start: makes the coroutine that runs it; it ends only by being cancelled, or by failing.
         tell: told when it fails, and when it runs again.
-        hopeless: whether an error is one that no new start mends; such a one ends the upkeep.
-        longest: seconds between two starts at the most.
     """
 
     name: str
     start: Callable[[], Coroutine[None, None, None]]
     tell: Callable[[str], Awaitable[None]]
-    hopeless: Callable[[BaseException], bool] = lambda _: False
-    longest: float = LONGEST_PAUSE
     _told: bool = False
 
     async def run(self) -> None:
-        """Keep it running until cancelled. Raises what is hopeless."""
+        """Keep it running until cancelled."""
         pause = FIRST_PAUSE
         while True:
             error, steady = await self._once()
             if steady:
                 pause = FIRST_PAUSE
-            if error is not None and self.hopeless(error):
-                raise error
             if not self._told:
                 why = explained(error) if error else "it ended by itself."
                 await self.tell(f"{self.name} failed and is started again: {why}")
                 self._told = True
             await asyncio.sleep(pause)
-            pause = min(2 * pause, self.longest)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _once(self) -> tuple[BaseException | None, bool]:
         """Run it to its end; returns its error, and whether it had run for a while."""

@@ -135,6 +135,15 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def quick_check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file whose structure is damaged. Raises CockpitError."""
+    found = connection.execute("pragma quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreError(
+            f"{path} is damaged: {found}.", "Put back a backup copy; `cockpit audit verify` says what is wrong."
+        )
+
+
 def refuse_newer(found: int, path: Path, known: int = SCHEMA) -> None:
     """Raise CockpitError when a schema is newer than this version knows."""
     if found > known:

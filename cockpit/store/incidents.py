@@ -267,13 +267,16 @@ def record_run(
         started_at=float(started_at),
         seconds=float(seconds),
     )
+    told: dict[str, JSON] = {"run": run, "tool": call.tool, "status": status}
+    if error_type:
+        told["error_type"] = error_type
     log.event(
         "run",
         f"{call.tool}: {summary}",
         actor=actor,
         incident=incident,
         service=call.service,
-        data={"run": run, "tool": call.tool, "status": status} | ({"error_type": error_type} if error_type else {}),
+        data=told,
         vouches=[("run", run)],
     )
     row = log.row("run", run)

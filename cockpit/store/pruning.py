@@ -162,9 +162,9 @@ def _remove(log: Transaction, until: int, gone: Mapping[str, list[int]]) -> None
         if child not in SEALED and child != "event":
             keys = log.json([*gone.get(parent, [])])
             log.execute(f'delete from "{child}" where "{column}" in (select value from json_each(?))', keys)  # noqa: S608  our names
-    for table, keys in gone.items():
+    for table, rows in gone.items():
         column = SEALED[table][0]
-        log.execute(f"delete from {table} where {column} in (select value from json_each(?))", log.json([*keys]))  # noqa: S608  our names
+        log.execute(f"delete from {table} where {column} in (select value from json_each(?))", log.json([*rows]))  # noqa: S608  our names
     log.execute("delete from event where id <= ?", until)
     for trigger in triggers:
         log.execute(trigger["sql"])

@@ -40,7 +40,7 @@ from cockpit.store import incidents, intake, journal, mutes, proposals, pruning,
 from cockpit.store.anchors import Anchors
 from cockpit.store.audit import Problem, check
 from cockpit.store.chain import Head, load_key
-from cockpit.store.connection import StoreError, explained, writing
+from cockpit.store.connection import StoreError, explained, quick_check, writing
 from cockpit.store.heartbeats import Heartbeats
 from cockpit.store.migrations import migrate
 from cockpit.store.notices import Notices
@@ -52,9 +52,7 @@ KEY, HEAD = "audit.key", "audit.head"
 """Names of the chain's key and of the first anchor, beside the log."""
 
 
-MAC_OF = """
-select hex(mac) as mac from event where id = ? union all select mac from checkpoint where event = ?
-"""
+MAC_OF = "select hex(mac) as mac from event where id = ? union all select mac from checkpoint where event = ?"
 
 
 def identity(value: JSON) -> JSON:
@@ -106,7 +104,7 @@ class Store:
             try:
                 database = Database(connection, execute_plugins=False)
                 migrate(database, path)
-                _quick_check(database, path)
+                quick_check(connection, path)
                 empty = connection.execute("select 1 from event limit 1").fetchone() is None
                 key = load_key(path.with_name(KEY), create=empty)
             except BaseException:
@@ -399,11 +397,3 @@ class Store:
         except sqlite3.Error:  # the commit stands; an anchor that cannot be compared is left as it is
             return None
         return bytes.fromhex(row["mac"]) if row else None
-
-
-def _quick_check(database: Database, path: Path) -> None:
-    found = database.execute("pragma quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise StoreError(
-            f"{path} is damaged: {found}.", "Put back a backup copy; `cockpit audit verify` says what is wrong."
-        )

@@ -18,7 +18,6 @@ from tests.benchmarks.world import filled_store
 from tests.faults.daemon_world import Place, end, until
 from tests.unit.cli_world import MAIN
 
-COCKPIT = Path(sys.executable).with_name("cockpit")
 SHOWN = 60
 """Events whose way to the screen is timed."""
 SETTLES = 20.0
@@ -45,7 +44,7 @@ def _memory(folder: Path, port: int) -> None:
     config = filled_store(folder, services=50, incidents=20, port=port, interval=1.0)
     with (folder / "lines").open("w") as lines:
         daemon = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "--config", str(config), "--daemon"], stdout=lines, stderr=lines
+            [sys.executable, "-c", MAIN, "--config", str(config), "--daemon"], stdout=lines, stderr=lines, text=True
         )
     try:
         until(lambda: "acts on" in (folder / "lines").read_text())

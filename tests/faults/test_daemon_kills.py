@@ -5,6 +5,7 @@ COCKPIT_KILLS sets how often it is killed; `make soak` does it 200 times.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -41,12 +42,14 @@ class Busy(Place):
 
 def acting(place: Place) -> subprocess.Popen[str]:
     """A daemon that acts; a command line that holds the log's lock is waited for."""
-    while True:
-        process = place.spawn()
-        until(lambda: f"Process {process.pid} acts" in place.said() or process.poll() is not None, 60)
-        if process.poll() is None:
-            return process
+    while not started(place, process := place.spawn()):
         assert process.returncode == TEMPORARY, place.said()
+    return process
+
+
+def started(place: Place, process: subprocess.Popen[str]) -> bool:
+    until(lambda: f"Process {process.pid} acts" in place.said() or process.poll() is not None, 60)
+    return process.poll() is None
 
 
 @pytest.mark.timeout(60 + 20 * KILLS)
@@ -98,8 +101,6 @@ def test_kills_at_random_lose_no_alert_and_no_decision_and_double_no_change(tmp_
 def asked(place: Place) -> int:
     """A change that is asked for and approved by the command line; returns its proposal."""
     made = place.command("run", "do_world_deed", f"key=hand{time.monotonic_ns()}", "--service", "world/w0", "--json")
-    from json import loads
-
-    proposal = loads(made.stdout)["proposal"]
+    proposal = json.loads(made.stdout)["proposal"]
     place.command("approve", str(proposal["id"]), "--digest", proposal["digest"], "--wait", "0.2s")
     return int(proposal["id"])

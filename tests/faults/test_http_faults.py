@@ -114,7 +114,7 @@ async def test_none_of_over_200_malformed_requests_is_stored_or_does_harm(tmp_pa
         for request in NO_HTTP:
             authorized = request.replace(b"Host: x\r\n", b"Host: x\r\nAuthorization: Bearer %b\r\n" % GOOD.encode(), 1)
             answer = await exchange(running, authorized, 15.0)
-            assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), request[:80]
+            assert answer == b"" or answer[8:10] == b" 4", request[:80]
         assert stored(running) == 0
         assert (await running.post(webhook(alert()))).status_code == 200
 

@@ -78,9 +78,7 @@ async def probe(reader: WorldReader) -> Health:
     trouble, what = (reader.folder / "trouble").exists(), reader.trouble()
     if seconds := reader.seconds("block"):
         time.sleep(seconds)
-    return Health(
-        Level.DEGRADED if trouble else Level.UP, what if trouble else "well", {"trouble": float(trouble)}
-    )
+    return Health(Level.DEGRADED if trouble else Level.UP, what if trouble else "well", {"trouble": float(trouble)})
 
 
 @world.diagnostic()

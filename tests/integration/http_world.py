@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -65,6 +66,7 @@ async def cockpit(
     alertmanager: AlertmanagerSettings | None = None,
     services: tuple[Service, ...] | None = None,
     agent: bool = True,
+    tls: tuple[Path, Path] | None = None,
 ) -> AsyncIterator[Cockpit]:
     """Run engine and server in this loop until the end of the block."""
     (folder / "world").mkdir(exist_ok=True)
@@ -76,6 +78,7 @@ async def cockpit(
         operator="grace",
     )
     http = HttpSettings(port=0, tokens=tokens() if with_tokens else ())
+    http = replace(http, tls_certificate=tls[0], tls_key=tls[1]) if tls else http
     with Engine(settings, world.registry(), Redactor()) as engine:
         server = Server(engine, http, alertmanager or AlertmanagerSettings(), limits)
         tasks = [asyncio.create_task(server.run())] + ([asyncio.create_task(engine.run())] if agent else [])
@@ -83,7 +86,9 @@ async def cockpit(
             await until(lambda: server.listening.is_set() or tasks[0].done())
             if tasks[0].done():
                 tasks[0].result()
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=10) as client:
+            trust = ssl.create_default_context(cafile=str(tls[0])) if tls else True
+            address = f"{'https' if tls else 'http'}://127.0.0.1:{server.port}"
+            async with httpx.AsyncClient(base_url=address, timeout=10, verify=trust) as client:
                 yield Cockpit(engine, server, client, folder)
         finally:
             for task in tasks:

@@ -1,4 +1,4 @@
-"""Backup, restore and pruning by the command line: checked copies, nothing lost, nothing done under a running engine."""
+"""Backup, restore and pruning by the command line: copies are checked, and nothing is done under a running engine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 
 from cockpit.cli.exits import FAILED, IO, OK, TEMPORARY, USAGE
 from cockpit.engine import Engine
+from cockpit.model import IncidentStatus
 from cockpit.settings import Settings
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
 from cockpit.text import Redactor
 from tests.faults import world
 from tests.unit.cli_world import Home, home_in
+from tests.unit.store_examples import alert
 
 DAY = 86_400.0
 
@@ -168,12 +170,10 @@ def aged(home: Home) -> None:
     """A log with two old incidents and a new one."""
     now = [1_000_000_000.0]
     with Store.open(home.data / "cockpit.db", clock=lambda: now[0]) as store:
-        from tests.unit.store_examples import alert
-
         for number in range(3):
             [incident] = store.ingest_alerts([alert(f"world/{number}", "trouble")])
             store.clear_alerts([f"world/{number}:trouble"], now[0])
-            store.advance(incident, "resolved", actor="monitor", text="It is well.")
+            store.advance(incident, IncidentStatus.RESOLVED, actor="monitor", text="It is well.")
             now[0] += 400 * DAY
 
 

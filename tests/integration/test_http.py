@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from cockpit.files import data_file
-from cockpit.model import IncidentStatus, Role, Service
+from cockpit.model import CockpitError, IncidentStatus, Role, Service
 from cockpit.serve.http.signs import UNREPEATED, Ends, Watchdog
-from cockpit.settings.values import AlertmanagerSettings, Matcher
+from cockpit.serve.http.server import Server
+from cockpit.settings.values import AlertmanagerSettings, HttpSettings, Matcher
 from cockpit.store.intake import Cleared
 from tests.integration.http_world import alert, cockpit, until, webhook
 
@@ -246,3 +249,30 @@ async def test_a_person_decides_when_the_monitor_finds_trouble_too(tmp_path):
         await running.post(webhook(alert("WorldTrouble", cockpit_service="world/one")))
         assert running.engine.reader.incident(1).service == "world/one"
         assert running.engine.reader.events(incident=1)[0].actor == Role.MONITOR
+
+
+async def test_over_tls_it_is_the_same_and_without_it_nothing_is_said(tmp_path):
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    subject = ["-subj", "/CN=cockpit", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate]
+    subprocess.run([*made, *subject], check=True, capture_output=True)
+    async with cockpit(tmp_path, agent=False, tls=(certificate, key)) as running:
+        assert (await running.post(webhook(alert()))).status_code == 200
+        async with httpx.AsyncClient() as plain:
+            with pytest.raises(httpx.TransportError):
+                await plain.get(f"http://127.0.0.1:{running.server.port}/-/healthy")
+
+
+async def test_a_certificate_that_cannot_be_used_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "c.pem").write_text("no certificate")
+    with pytest.raises(CockpitError, match="cannot be used"):
+        async with cockpit(tmp_path, agent=False, tls=(tmp_path / "c.pem", tmp_path / "c.pem")):
+            pass
+
+
+async def test_an_address_that_is_taken_is_refused_with_the_reason(tmp_path):
+    async with cockpit(tmp_path, agent=False) as running:
+        second = Server(running.engine, HttpSettings(port=running.server.port), AlertmanagerSettings())
+        with pytest.raises(ExceptionGroup) as caught:
+            await second.run()
+        assert isinstance(caught.value.exceptions[0], CockpitError)

@@ -45,8 +45,10 @@ def test_it_is_installed_for_the_account_and_taken_away_again(home: Home, asked:
     status, printed, _ = home("service", "install")
     assert status == OK
     assert printed.splitlines() == [
-        f"write {unit_of(home)}", "run systemctl --user daemon-reload", "run systemctl --user enable --now cockpit.service",
-    ]  # fmt: skip
+        f"write {unit_of(home)}",
+        "run systemctl --user daemon-reload",
+        "run systemctl --user enable --now cockpit.service",
+    ]
     [started] = [line for line in unit_of(home).read_text().splitlines() if line.startswith("ExecStart=")]
     assert started.endswith("/cockpit --daemon") and started.startswith("ExecStart=/")
     assert home("service", "uninstall")[0] == OK
@@ -82,7 +84,12 @@ def test_a_unit_of_another_program_is_neither_replaced_nor_removed(home: Home, a
 
 @pytest.mark.parametrize(
     ("name", "written"),
-    [("plain.toml", "plain.toml"), ("two words.toml", 'two words.toml"'), ("100%.toml", '100%%.toml"'), ("$HOME.toml", '$$HOME.toml"')],
+    [
+        ("plain.toml", "plain.toml"),
+        ("two words.toml", 'two words.toml"'),
+        ("100%.toml", '100%%.toml"'),
+        ("$HOME.toml", '$$HOME.toml"'),
+    ],
 )
 def test_the_config_that_was_named_stands_in_the_unit_quoted(home: Home, asked: Path, name: str, written: str) -> None:
     config = home.folder / name

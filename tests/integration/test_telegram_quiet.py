@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cockpit.model import Alert, Approval, IncidentStatus, ProposalState, Severity, Verdict
+from cockpit.serve.telegram import teller
 from cockpit.serve.telegram.pace import morning, quiet_end
 from cockpit.text import Redactor
 from tests.corpus import hostile, known_secrets, secret_lines
@@ -96,7 +97,9 @@ def test_a_muted_service_is_not_told_about(scene_of):
     scene.engine.store.ingest_alerts([Alert("f", "world/one", "wrong", Severity.CRITICAL, "Muted", time.time())])
     scene.engine.store.ingest_alerts([alert(1)])
     scene.until(lambda: scene.api.find("It is wrong"))
-    scene.until(lambda: (row := scene.engine.store.telegram.outbox.find("incident:1")) and row.next_at > time.time() + 5)
+    scene.until(
+        lambda: (row := scene.engine.store.telegram.outbox.find("incident:1")) and row.next_at > time.time() + 5
+    )
     assert scene.api.find("Muted") is None
 
 
@@ -110,6 +113,32 @@ def test_a_recovery_is_an_edit_and_a_gathered_line(scene_of):
     scene.until(lambda: "✅ Resolved" in shown.text)
     scene.until(lambda: scene.api.find("Recovered: other/1"))
     assert len(scene.api.all()) == 2
+
+
+def test_a_snoozed_incident_comes_back_unless_it_is_resolved(scene_of):
+    scene = scene_of().start(agent=False)
+    scene.engine.store.ingest_alerts([alert(1), alert(2)])
+    shown = scene.until(lambda: scene.api.find("other/1: It is wrong"))
+    voice = teller.Teller(scene.engine, scene.telegram, scene.pace)
+    for number in (1, 2):
+        voice.snooze(scene.engine.reader.incident(number), time.time() + 1.5, "Ada")
+    scene.engine.store.clear_alerts(["f2"], time.time())
+    scene.engine.store.advance(2, IncidentStatus.RESOLVED, actor="monitor", text="Resolved.")
+    reminder = scene.until(lambda: scene.api.find("Still open: incident 1"))
+    assert reminder.answers == shown.id
+    assert scene.api.find("Still open: incident 2") is None
+
+
+def test_a_late_call_for_a_person_is_a_message_of_its_own(scene_of, monkeypatch):
+    monkeypatch.setattr(teller, "STALE", 0.2)
+    scene = scene_of().start(agent=False)
+    scene.engine.store.ingest_alerts([alert(1)])
+    shown = scene.until(lambda: scene.api.find("other/1: It is wrong"))
+    outbox = scene.engine.store.telegram.outbox
+    scene.until(lambda: time.time() - (outbox.find("incident:1").sent_at or time.time()) > 0.3)
+    scene.engine.store.advance(1, IncidentStatus.ESCALATED, actor="communicator", text="A person is needed: look.")
+    call = scene.until(lambda: next((m for m in scene.api.all() if m.text == "A person is needed: look."), None))
+    assert call.answers == shown.id
 
 
 def test_the_quiet_hours_end_on_the_next_day_across_midnight():

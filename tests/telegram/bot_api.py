@@ -59,6 +59,7 @@ class BotApi:
         self._pressed: set[str] = set()
         self._counts: dict[str, int] = {}
         self._number = 1000
+        self._last = 0
         self._changed = threading.Condition()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -186,7 +187,7 @@ class BotApi:
     def _show(self, chat_id: Any, text: str, more: dict[str, Any], document: str = "") -> dict[str, Any]:
         self._in_chat(chat_id)
         with self._changed:
-            id = len(self.messages) + 1
+            id = self._last = self._last + 1
             keyboard = more.get("reply_markup", {}).get("inline_keyboard", [])
             reply = more.get("reply_parameters", {})
             answers = reply.get("message_id")
@@ -250,7 +251,8 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.reply(200, {"result": result})
         except Refusal as refusal:
-            api.problems.append(f"{method}: {refusal.description}")
+            if "not modified" not in refusal.description:  # there and back again before it was sent: no harm
+                api.problems.append(f"{method}: {refusal.description}")
             answer: dict[str, Any] = {"description": refusal.description}
             self.reply(refusal.code, answer | ({"parameters": refusal.parameters} if refusal.parameters else {}))
 
@@ -262,7 +264,7 @@ class Handler(BaseHTTPRequestHandler):
         if name == "429":
             description = f"Too Many Requests: retry after {value}"
             self.reply(429, {"description": description, "parameters": {"retry_after": int(value)}})
-        elif name in ("500", "502", "503", "403"):
+        elif name in ("400", "403", "500", "502", "503"):
             self.reply(int(name), {"description": "Bad Gateway"}, html=value == "html")
         elif fault == "cut before":
             self.cut()

@@ -1,4 +1,4 @@
-"""Runs an engine's Telegram channel in a process of its own, to be killed: `python -m tests.telegram.process DATA WORLD URL`."""
+"""An engine's Telegram channel in a process of its own: `python -m tests.telegram.process DATA WORLD URL`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ Read = TypeVar("Read")
 LARGE = 128 * 1024
 """Bytes from which on a body is parsed beside the event loop, and few at a time."""
 LARGE_AT_ONCE = 4
-TOO_LARGE = Problem(413, "The body is too large.", "Send less at a time, or raise http.body_limit_kb.", CLOSE)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,7 +52,7 @@ class Bodies:
             raise Problem(415, "The body is compressed.", "Send it as it is.")
         length = request.content_length
         if length is not None and length > request.client_max_size:
-            raise TOO_LARGE
+            raise _too_large()
         if length is not None and length < LARGE:
             return read(parsed(await self._bytes(request)))
         async with self._large:
@@ -69,7 +68,7 @@ class Bodies:
         except TimeoutError:
             raise Problem(408, "The body took too long.", "Send it at once.", CLOSE) from None
         except web.HTTPRequestEntityTooLarge:
-            raise TOO_LARGE from None
+            raise _too_large() from None
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Problem(400, "The body is not whole.", "Send as many bytes as announced.") from error
 
@@ -83,3 +82,7 @@ def parsed(body: bytes) -> Any:
         raise Problem(400, "The body is nested too deeply.", "Send flat JSON.") from None
     except ValueError as error:
         raise Problem(400, f"The body is no JSON: {error}.", "Send JSON in UTF-8, each key once.") from None
+
+
+def _too_large() -> Problem:
+    return Problem(413, "The body is too large.", "Send less at a time, or raise http.body_limit_kb.", CLOSE)

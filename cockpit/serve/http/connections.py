@@ -80,6 +80,8 @@ class Connection(web.RequestHandler):
 
     def _ended(self, data: bytes) -> bool:
         seen = self._tail + data
+        if not self._tail:
+            seen = seen.lstrip(b"\r\n")  # empty lines before a request are none
         self._tail = seen[-3:]
         return END in seen
 

@@ -36,6 +36,8 @@ class Intake:
         self._waiting: list[_Waiting] = []
         self._size = 0
         self._news = asyncio.Event()
+        self.refused = 0
+        """Posts that could not be written, or had to wait too long."""
 
     async def add(self, reports: Sequence[Report]) -> None:
         """Return when all of them are on the disk.
@@ -45,6 +47,7 @@ class Intake:
         if not reports:
             return
         if self._size and self._size + len(reports) > self._limit:
+            self.refused += 1
             raise _later("Too many alerts wait for the disk.")
         loop = asyncio.get_running_loop()
         parts = [
@@ -54,9 +57,10 @@ class Intake:
         self._waiting += parts
         self._size += len(reports)
         self._news.set()
-        for ended in await asyncio.gather(*(part.done for part in parts), return_exceptions=True):
-            if isinstance(ended, BaseException):
-                raise ended
+        if len(parts) == 1:
+            await parts[0].done
+        else:
+            await _all(parts)
 
     async def run(self) -> None:
         """Commit what waits, until cancelled; what still waits then is refused."""
@@ -67,6 +71,7 @@ class Intake:
                     await self._news.wait()
                     batch = self._next()
                     errors = await asyncio.get_running_loop().run_in_executor(thread, self._write, batch)
+                    self.refused += sum(error is not None for error in errors)
                     _tell(batch, errors)
             finally:
                 for post in (*batch, *self._waiting):
@@ -94,6 +99,13 @@ class Intake:
                 return [error]
             return [self._write([post])[0] for post in batch]
         return [None] * len(batch)
+
+
+async def _all(parts: Sequence[_Waiting]) -> None:
+    """Wait for every part, also when one fails; raise what the first one raised."""
+    for ended in await asyncio.gather(*(part.done for part in parts), return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended
 
 
 def _tell(batch: Sequence[_Waiting], errors: Sequence[Exception | None]) -> None:

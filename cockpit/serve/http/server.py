@@ -58,12 +58,12 @@ class Server:
         self.door = Door(self._limits)
         self.access = Access(settings.tokens)
         bodies = Bodies(self._limits.body_seconds)
-        self._intake = Intake(engine.store.take_in, self._limits.alerts_waiting)
+        self.intake = Intake(engine.store.take_in, self._limits.alerts_waiting)
         self._stream = Stream(engine.reader, self._limits.streams)
-        self._ends = Ends(engine.reader, self._intake.add)
-        self._watchdog = Watchdog(engine.reader, self._intake.add, alertmanager.watchdog_seconds)
+        self._ends = Ends(engine.reader, self.intake.add)
+        self._watchdog = Watchdog(engine.reader, self.intake.add, alertmanager.watchdog_seconds)
         owners = Owners(engine.services, alertmanager.services)
-        alerts = Alerts(bodies, self._intake, owners.of, self._watchdog, self._ends)
+        alerts = Alerts(bodies, self.intake, owners.of, self._watchdog, self._ends)
         self._handlers = Handlers(State(engine), alerts, Reads(engine), Decisions(engine, bodies), self._stream)
         self.port = settings.port
         """Where it listens; asked for 0, the port that was given, once it listens."""
@@ -81,18 +81,11 @@ class Server:
     async def run(self) -> None:
         """Listen and answer until cancelled. Raises CockpitError when the address cannot be used."""
         context = self._tls()
-        runner = web.AppRunner(
-            self.app(),
-            access_log=None,
-            shutdown_timeout=LINGERS,
-            keepalive_timeout=self._limits.idle_seconds,
-            lingering_time=LINGERS,
-            auto_decompress=False,
-        )
+        runner = web.AppRunner(self.app(), shutdown_timeout=LINGERS)
         await runner.setup()
         try:
             async with asyncio.TaskGroup() as group:
-                for work in (self._intake.run(), self._stream.run(), watch(self._ends, self._watchdog)):
+                for work in (self.intake.run(), self._stream.run(), watch(self._ends, self._watchdog)):
                     group.create_task(work)
                 await self._listen(runner, context)
         finally:
@@ -101,10 +94,20 @@ class Server:
     async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> None:
         manager = runner.server
         assert manager is not None
-        options = {"loop": asyncio.get_running_loop(), **manager._kwargs}
+        loop = asyncio.get_running_loop()
+        connection = partial(
+            Connection,
+            self.door,
+            manager,
+            loop=loop,
+            access_log=None,
+            keepalive_timeout=self._limits.idle_seconds,
+            lingering_time=LINGERS,
+            auto_decompress=False,
+        )
         try:
-            server = await asyncio.get_running_loop().create_server(
-                partial(Connection, self.door, manager, **options),
+            server = await loop.create_server(
+                connection,
                 self._settings.host,
                 self._settings.port,
                 ssl=context,

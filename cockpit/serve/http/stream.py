@@ -16,6 +16,8 @@ PAGE = 100
 """Events that are read for one reader at a time: nothing more of the log is held for it."""
 POLL = 0.1
 """Seconds between two looks whether anybody wrote to the log."""
+LOOKS = 1.0
+"""Seconds after which a reader that went is noticed, though nothing happens."""
 ALIVE = 15.0
 """Seconds after which a reader hears that the connection still stands."""
 
@@ -60,7 +62,7 @@ class Stream:
         try:
             await response.prepare(request)
             await response.write(b"retry: 2000\n\n")
-            await self._follow(response, after)
+            await self._follow(request, response, after)
         except ConnectionError:
             pass  # the reader went, or did not read and was dropped
         finally:
@@ -75,19 +77,21 @@ class Stream:
             raise Problem(400, "'Last-Event-ID' must be the id of an event.", "Send the last one you saw.")
         return int(given)
 
-    async def _follow(self, response: web.StreamResponse, after: int) -> None:
-        while not self._ended:
+    async def _follow(self, request: web.Request, response: web.StreamResponse, after: int) -> None:
+        quiet = 0.0
+        while not self._ended and request.transport is not None:
             news = self._news
-            page = await asyncio.to_thread(self._reader.events, after=after, limit=PAGE)
-            if page:
+            if page := await asyncio.to_thread(self._reader.events, after=after, limit=PAGE):
                 await response.write(b"".join(map(_told, page)))
-                after = page[-1].id
+                after, quiet = page[-1].id, 0.0
                 continue
-            try:
-                async with asyncio.timeout(ALIVE):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOKS):
                     await news.wait()
-            except TimeoutError:
+            quiet += LOOKS
+            if quiet >= ALIVE:
                 await response.write(b": alive\n\n")
+                quiet = 0.0
 
     def _wake(self) -> None:
         self._news.set()

@@ -16,7 +16,6 @@ from cockpit.model import (
     ProposalState,
     Run,
     Severity,
-    Verdict,
     canonical,
 )
 from cockpit.serve.telegram.body import BOLD, CODE, DIFF, Body, button
@@ -187,11 +186,6 @@ def listing(title: str, lines: Sequence[str], nothing: str = "") -> Body:
         body.add("\n" + shorten(clean(line), 300))
     body.add(f"\nand {len(lines) - 40} more" if len(lines) > 40 else "")
     return body if lines else body.add("\n" + nothing)
-
-
-def refusal(proposal: Proposal, verdict: Verdict) -> str:
-    """What somebody is told whose press came too late."""
-    return f"Proposal {proposal.id} is {proposal.state} already; it was not {verdict} now."
 
 
 def settled_line(proposal: Proposal) -> str:
