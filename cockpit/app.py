@@ -250,7 +250,7 @@ class CockpitApp(App[str]):
         """Go from dark to light, or back."""
         self.theme = "textual-dark" if self.theme == "textual-light" else "textual-light"
 
-    async def action_simulate_key(self, key: str) -> None:
+    def simulate_key(self, key: str) -> None:
         """Do nothing: a key is pressed on a keyboard, or it is none."""
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

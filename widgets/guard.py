@@ -48,18 +48,15 @@ class Guard:
             self._since = at
         self._beat = at
 
-    def objection(self, digest: str, pressed: float, character: str | None) -> str:
+    def objection(self, digest: str, pressed: float) -> str:
         """Why a key does not approve the digest; empty when it does.
 
         Args:
             digest: what the key would approve.
             pressed: when the driver read the key.
-            character: what was typed; None for a key that no terminal sent.
         """
         burst = pressed - self._last_key < BURST
         self._last_key = pressed
-        if character is None:
-            return "Only a key that you press approves."
         if digest != self._digest:
             return "The proposal has just changed. Read it again, then press a."
         if burst or pressed - self._since < READ_FOR or pressed - self._beat > STALL:

@@ -125,17 +125,17 @@ def block(label: str, text: str, room: int, ink: Ink = Ink.PLAIN, *, indent: int
 @lru_cache(2048)
 def _wrapped(row: str, room: int) -> tuple[str, ...]:
     pieces: list[str] = []
-    current = ""
+    current: str | None = None
     for word in row.split(" "):
-        grown = f"{current} {word}" if current or pieces or word == "" else word
+        grown = word if current is None else f"{current} {word}"
         if cells(grown) <= room:
             current = grown
             continue
-        if current.strip():
+        if current and current.strip():
             pieces.append(current.rstrip())
         *whole, current = _chopped(word, room)
         pieces += whole
-    return (*pieces, current)
+    return (*pieces, current or "")
 
 
 def _chopped(word: str, room: int) -> Sequence[str]:

@@ -164,8 +164,8 @@ class ProposalPane(Document):
             return
         event.stop()
         event.prevent_default()
-        objection = self.guard.objection(f"{proposal.id} {proposal.digest}", event.time, event.character)
-        if event.key == "d" and event.character is not None:
+        objection = self.guard.objection(f"{proposal.id} {proposal.digest}", event.time)
+        if event.key == "d":
             self.post_message(self.Denied(proposal))
         elif objection:
             self.notify(objection, severity="warning", markup=False, timeout=4)
