@@ -12,8 +12,8 @@ import pytest
 
 from cockpit.files import data_file
 from cockpit.model import CockpitError, IncidentStatus, Role, Service
-from cockpit.serve.http.signs import UNREPEATED, Ends, Watchdog
 from cockpit.serve.http.server import Server
+from cockpit.serve.http.signs import UNREPEATED, Ends, Watchdog
 from cockpit.settings.values import AlertmanagerSettings, HttpSettings, Matcher
 from cockpit.store.intake import Cleared
 from tests.integration.http_world import alert, cockpit, until, webhook
@@ -254,7 +254,20 @@ async def test_a_person_decides_when_the_monitor_finds_trouble_too(tmp_path):
 async def test_over_tls_it_is_the_same_and_without_it_nothing_is_said(tmp_path):
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     subject = ["-subj", "/CN=cockpit", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    ]
     subprocess.run([*made, *subject], check=True, capture_output=True)
     async with cockpit(tmp_path, agent=False, tls=(certificate, key)) as running:
         assert (await running.post(webhook(alert()))).status_code == 200
@@ -273,6 +286,5 @@ async def test_a_certificate_that_cannot_be_used_is_refused_with_the_reason(tmp_
 async def test_an_address_that_is_taken_is_refused_with_the_reason(tmp_path):
     async with cockpit(tmp_path, agent=False) as running:
         second = Server(running.engine, HttpSettings(port=running.server.port), AlertmanagerSettings())
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(CockpitError, match="Nothing can listen on"):
             await second.run()
-        assert isinstance(caught.value.exceptions[0], CockpitError)

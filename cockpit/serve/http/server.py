@@ -84,14 +84,17 @@ class Server:
         runner = web.AppRunner(self.app(), shutdown_timeout=LINGERS)
         await runner.setup()
         try:
-            async with asyncio.TaskGroup() as group:
-                for work in (self.intake.run(), self._stream.run(), watch(self._ends, self._watchdog)):
-                    group.create_task(work)
-                await self._listen(runner, context)
+            listening = await self._listen(runner, context)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for work in (self.intake.run(), self._stream.run(), watch(self._ends, self._watchdog)):
+                        group.create_task(work)
+            finally:
+                listening.close()
         finally:
             await runner.cleanup()
 
-    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> None:
+    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
         manager = runner.server
         assert manager is not None
         loop = asyncio.get_running_loop()
@@ -121,10 +124,7 @@ class Server:
             ) from error
         self.port = server.sockets[0].getsockname()[1]
         self.listening.set()
-        try:
-            await asyncio.Future()
-        finally:
-            server.close()
+        return server
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self._settings.tls_certificate:
