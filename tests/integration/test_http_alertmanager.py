@@ -116,6 +116,6 @@ async def test_what_cockpit_could_not_take_is_sent_again_by_alertmanager(tmp_pat
         database.execute(f"pragma max_page_count = {pages}")
         await fire(client, [f"host{number}:9100" for number in range(200)])
         await until(lambda: running.server.intake.refused > 0, 15)
-        assert running.engine.reader.alerts() == []
+        assert len(running.engine.reader.alerts()) < 200
         database.execute("pragma max_page_count = 1000000")
         await until(lambda: len(running.engine.reader.alerts()) == 200, 20)
