@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint types check clean
+.PHONY: demo test soak bench lint types check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cockpit --demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: $(VENV)/.dev
+	COCKPIT_KILLS=200 $(BIN)/python -m pytest -s tests/faults/test_daemon_kills.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

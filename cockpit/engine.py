@@ -8,16 +8,18 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from cockpit.agent.analyst import Analyst
 from cockpit.agent.healer import Healer
+from cockpit.agent.heartbeats import Heartbeats
 from cockpit.agent.loop import Agent
 from cockpit.agent.monitor import Monitor
 from cockpit.agent.runbooks import Library, load
+from cockpit.agent.silences import Silences
 from cockpit.files import data_file
 from cockpit.model import (
     Call,
@@ -27,11 +29,13 @@ from cockpit.model import (
     Plan,
     Proposal,
     Service,
+    ServiceError,
     Verdict,
 )
 from cockpit.safety.deadlines import Deadlines
 from cockpit.safety.executor import Executor
 from cockpit.settings import Settings
+from cockpit.store.connection import StoreError
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
 from cockpit.text import Redactor
@@ -67,24 +71,42 @@ class Engine:
         lab: Faults | None = None,
         act: bool = True,
     ) -> None:
-        self.settings = settings
-        self.registry = registry
         self.lab = lab
-        self.operator = settings.operator
-        self.services: dict[str, Service] = {service.name: service for service in settings.services}
         self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
-        self._lock = _take_lock(settings.data_folder / "engine.lock") if act else None
+        self._lock = _take_lock(_lock_file(settings)) if act else None
         self._trouble = (0.0, "")
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
-        self.library: Library = load(
-            [data_file("runbooks"), settings.runbook_folder],
-            {name: tool.writes for name, tool in registry.tools.items()},
+        self._running: Agent | None = None
+        self._deadlines = Deadlines()
+        self._arrange(settings, registry, _library(settings, registry))
+
+    def _arrange(self, settings: Settings, registry: Registry, library: Library) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.library = library
+        self.operator = settings.operator
+        self.services: dict[str, Service] = {service.name: service for service in settings.services}
+        self.silences = Silences(self.store, self.services, settings.maintenance)
+        self.executor = Executor(
+            settings.policy, registry, self.store, self.services, self._deadlines, muted=self.silences.why
         )
-        self.executor = Executor(settings.policy, registry, self.store, self.services, Deadlines())
         self.healer = Healer(registry, self.store, self.services, self.executor)
         if self.acts:
             self.store.watch(settings.services)
+
+    def reload(self, settings: Settings, registry: Registry) -> None:
+        """Go on with other settings and the runbooks as they are now; only while `run` does not run.
+
+        Raises CockpitError, with everything as it was, when a runbook is wrong or the log would lie elsewhere.
+        """
+        library = _library(settings, registry)
+        if library.broken:
+            raise CockpitError(f"A runbook is wrong: {library.broken[0]}", "Correct it, then reload again.")
+        kept = self.settings.data_folder, self.settings.anchors
+        if (settings.data_folder, settings.anchors) != kept:
+            raise CockpitError("The log's folder or its anchors were changed.", "Start cockpit again for that.")
+        self._arrange(settings, registry, library)
 
     @property
     def reader(self) -> Reader:
@@ -106,7 +128,7 @@ class Engine:
         return "demo" if self.lab else "live"
 
     async def run(self) -> None:
-        """Run the agent until `stop`; an attached engine only waits."""
+        """Run the agent until `stop`, or until cancelled; an attached engine only waits."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._stop = partial(loop.call_soon_threadsafe, stop.set)
@@ -117,27 +139,49 @@ class Engine:
             tasks.append(asyncio.create_task(self._act()))
         if self.acts and self.lab and self.lab.every is not None:
             tasks.append(asyncio.create_task(self.lab.chaos()))
-        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._running = None
         for task in done:
             task.result()
 
     async def _act(self) -> None:
-        """Run the agent; what ends it, such as a log that is locked or full, is told, and it begins again."""
-        while True:
+        """Run the agent; what ends it, such as a log that is locked or full, is told, and it begins again.
+
+        Raises StoreError when the log must not be written any more by this process.
+        """
+        lasting: StoreError | None = None
+        while lasting is None:
             try:
-                await self._agent().run()
+                self._running = self._agent()
+                await self._running.run()
             except* CockpitError as group:
                 self._trouble = (time.monotonic(), _first_of(group))
-            await asyncio.sleep(AGAIN_AFTER)
+                lasting = _lasting(group)
+            await asyncio.sleep(0.0 if lasting else AGAIN_AFTER)
+        raise lasting
 
     @property
     def trouble(self) -> str:
         """What ended the agent a moment ago, in one sentence; empty while it runs."""
         at, text = self._trouble
         return text if text and time.monotonic() - at < 5 * AGAIN_AFTER else ""
+
+    @property
+    def stepped_at(self) -> float | None:
+        """When the agent that runs last took a step, by the monotonic clock; None before its first, or without one."""
+        return self._running.stepped_at if self._running else None
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the agent last took a step; 0 while none runs, or it still settles what a crash left."""
+        if self._running is None or self._running.stepped_at is None:
+            return 0.0
+        return time.monotonic() - self._running.stepped_at
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -155,14 +199,23 @@ class Engine:
 
     def _agent(self) -> Agent:
         changed = asyncio.Event()
-        monitor = Monitor(self.registry, self.store, self.services, self.library, changed.set)
+        monitor = Monitor(self.registry, self.store, self.services, self.library, changed.set, silences=self.silences)
+        heartbeats = Heartbeats(self.store, self.settings.heartbeats, changed.set)
         analyst = Analyst(self.registry, self.store, self.services, self.library)
         for broken in self.library.broken:
             self.store.note("monitor", "note", f"A runbook is left out: {broken}")
-        return Agent(self.store, self.services, monitor, analyst, self.healer, self.executor, changed)
+        return Agent(self.store, self.services, monitor, analyst, self.healer, self.executor, changed, heartbeats)
 
     async def decide(
-        self, proposal: int, digest: str, verdict: Verdict, *, channel: str, reason: str = "", name: str = ""
+        self,
+        proposal: int,
+        digest: str,
+        verdict: Verdict,
+        *,
+        channel: str,
+        reason: str = "",
+        name: str = "",
+        by: str = "",
     ) -> Decision:
         """Approve or deny a proposal, as shown with that digest.
 
@@ -170,9 +223,10 @@ class Engine:
             proposal: its id.
             digest: the whole digest that was on show.
             verdict: approved or denied.
-            channel: `keypress` or `command line`.
+            channel: `keypress`, `command line` or `http`.
             reason: why, in the operator's words; may be empty.
             name: the target's name, typed, where the proposal asks for it.
+            by: who decides, where that is not the operator of this process.
 
         Raises CockpitError when it was decided already, has expired, or shows another digest.
         """
@@ -187,18 +241,24 @@ class Engine:
             proposal,
             digest,
             verdict,
-            by=self.operator,
+            by=by or self.operator,
             channel=channel,
             at=time.time(),
             reason=reason,
         )
 
     async def inspect(self, call: Call) -> Finding:
-        """Run a diagnostic now; the run is kept. Raises CockpitError."""
+        """Run a diagnostic now; the run is kept, also one that the service fails. Raises CockpitError."""
         service = self._service(call.service)
         started, clock = time.time(), time.monotonic()
-        finding = await inspect(self.registry, service, call)
-        await asyncio.to_thread(self.store.record_run, None, call, finding, "", started, time.monotonic() - clock)
+        keep = partial(self.store.record_run, None, call)
+        try:
+            finding = await inspect(self.registry, service, call)
+        except ServiceError as error:
+            failed, seconds = type(error).__name__, time.monotonic() - clock
+            await asyncio.to_thread(partial(keep, None, str(error), started, seconds, error_type=failed))
+            raise
+        await asyncio.to_thread(keep, finding, "", started, time.monotonic() - clock)
         return finding
 
     async def dry_run(self, call: Call) -> Plan:
@@ -243,6 +303,47 @@ def _first_of(group: BaseExceptionGroup[CockpitError]) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error)
+
+
+@contextlib.contextmanager
+def locked(settings: Settings) -> Iterator[bool]:
+    """Keep every engine from acting on the log meanwhile; whether that worked, for another may act already."""
+    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _take_lock(_lock_file(settings))
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def lock_holder(settings: Settings) -> str:
+    """The id of the process that acts on the log, as it wrote it down; `?` where it wrote none."""
+    try:
+        found = _lock_file(settings).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return "?"
+    return found if found.isdigit() else "?"
+
+
+def _lock_file(settings: Settings) -> Path:
+    return settings.data_folder / "engine.lock"
+
+
+def _library(settings: Settings, registry: Registry) -> Library:
+    return load(
+        [data_file("runbooks"), settings.runbook_folder],
+        {name: tool.writes for name, tool in registry.tools.items()},
+    )
+
+
+def _lasting(group: BaseExceptionGroup[CockpitError]) -> StoreError | None:
+    """The error after which the log must not be written again, if one of them is such."""
+    for error in group.exceptions:
+        found = _lasting(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, StoreError) and found.lasting:
+            return found
+    return None
 
 
 def _take_lock(path: Path) -> int | None:

@@ -24,6 +24,8 @@ DEEPEST = 60
 """Levels of nesting that `Redactor.scrub` follows; what is deeper is replaced by a sign."""
 MOST_REMEMBERED = 10_000
 """Secrets that keep a placeholder of their own; a stranger must not be able to fill our memory."""
+MOST_PLAIN, LONGEST_PLAIN = 4096, 200
+"""Texts without a secret that are remembered, for labels come again and again; and how long one may be."""
 PLACEHOLDER = r"‹secret:[^›\s]{1,120}›(?=$|[,;&])"
 
 BLANK = frozenset(
@@ -122,6 +124,7 @@ class Redactor:
         self._numbers = count(1)
         self._forms: dict[str, str] = {}
         self._known: re.Pattern[str] | None = None
+        self._plain: set[str] = set()
 
     def add(self, secret: str, name: str = "") -> None:
         """Register a value that must never leave, in plain, URL-encoded, JSON-escaped and base64 form.
@@ -138,10 +141,21 @@ class Redactor:
         placeholder = self._placeholder(secret, label)
         for form in _forms(secret):
             self._forms.setdefault(form, placeholder)
-        self._known = None
+        self._known, self._plain = None, set()
 
     def redact(self, text: str) -> str:
         """The text with known secrets, and what has the shape of one, replaced by placeholders."""
+        plain = self._plain
+        if text in plain:
+            return text
+        redacted = self._redacted(text)
+        if redacted == text and len(text) <= LONGEST_PLAIN:
+            if len(plain) >= MOST_PLAIN:
+                plain.clear()
+            plain.add(text)
+        return redacted
+
+    def _redacted(self, text: str) -> str:
         from cockpit.secret_patterns import may_match, rules
 
         if self._forms:
@@ -151,8 +165,10 @@ class Redactor:
             return text
         lowered = text.lower()
         for rule in rules():
-            if any(hint in lowered for hint in rule.hints):
-                text = rule.pattern.sub(self._replace, text)
+            for hint in rule.hints:
+                if hint in lowered:
+                    text = rule.pattern.sub(self._replace, text)
+                    break
         return text
 
     def scrub(self, value: JSON) -> JSON:

@@ -78,12 +78,13 @@ class Analyst:
     async def look(self, incident: int | None, service: Service, call: Call) -> Run:
         """Run one diagnostic and keep its result as evidence; a failure is kept as one."""
         started, clock = self.clock(), time.monotonic()
-        finding, failure = None, ""
+        finding, failure, error_type = None, "", ""
         try:
             finding = await inspect(self.registry, service, call)
         except CockpitError as error:
-            failure = str(error)
-        return self.store.record_run(incident, call, finding, failure, started, time.monotonic() - clock)
+            failure, error_type = str(error), type(error).__name__
+        seconds = time.monotonic() - clock
+        return self.store.record_run(incident, call, finding, failure, started, seconds, error_type=error_type)
 
     def _judge(
         self,

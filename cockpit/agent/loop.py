@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 
 from cockpit.agent.analyst import Analyst
 from cockpit.agent.healer import Healer
+from cockpit.agent.heartbeats import Heartbeats
 from cockpit.agent.monitor import Monitor
 from cockpit.agent.runbooks import CONFIDENT
 from cockpit.model import Diagnosis, Incident, IncidentStatus, Proposal, ProposalState, Role, Service
 from cockpit.safety.executor import Executor
 from cockpit.safety.recovery import recover
+from cockpit.store.connection import StoreError
 from cockpit.store.store import Store
 
 POLL = 0.25
@@ -30,6 +32,8 @@ LOOK_AGAIN = (0.0, 1.5, 3.0)
 PATIENCE = 6.0
 """Seconds that a condition has to clear after a verified change, at the least; else three probes."""
 THIN_EVERY = 300.0
+LETS_END = 3.0
+"""Seconds that a change which is being applied has to come to its end when the agent is told to end."""
 DRIFTS = 3
 """Proposals of one incident that the world may overtake before a person is asked."""
 
@@ -46,7 +50,11 @@ class Agent:
     executor: Executor
     changed: asyncio.Event
     """Set when there is news here; the loop then looks at once."""
+    heartbeats: Heartbeats | None = None
     clock: Callable[[], float] = time.time
+    stepped_at: float | None = None
+    """When it last took a step, by the monotonic clock."""
+    _failed: StoreError | None = None
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _attempts: dict[int, int] = field(default_factory=dict)
     _seen_alerts: dict[int, frozenset[str]] = field(default_factory=dict)
@@ -62,11 +70,21 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.monitor.run())
+                if self.heartbeats:
+                    group.create_task(self.heartbeats.run())
                 group.create_task(self._thin())
                 await self._hand_along()
         finally:
+            with contextlib.suppress(StoreError):
+                await self._let_changes_end()
             for task in self._busy.values():
                 task.cancel()
+
+    async def _let_changes_end(self) -> None:
+        """Wait a little for what is being applied; what takes longer stays in the journal and is looked at later."""
+        until = time.monotonic() + LETS_END
+        while self._busy and self.store.unsettled() and time.monotonic() < until:
+            await asyncio.wait(self._busy.values(), timeout=0.05)
 
     async def _hand_along(self) -> None:
         while True:
@@ -85,7 +103,13 @@ class Agent:
         self.changed.clear()
 
     def step(self) -> None:
-        """Take every arrow that can be taken now; what needs time goes on in the background."""
+        """Take every arrow that can be taken now; what needs time goes on in the background.
+
+        Raises StoreError when the log cannot be written, also by what went on in the background: what that
+        left half-way is settled by the next agent's start.
+        """
+        if self._failed:
+            raise self._failed
         self._expire()
         self.healer.decide_by_policy()
         for proposal in self.store.reader.proposals(state=ProposalState.APPROVED):
@@ -93,6 +117,9 @@ class Agent:
         for incident in self.store.reader.incidents(unresolved_only=True):
             if incident.service in self.services:
                 self._step(incident)
+            else:
+                self._step_foreign(incident)
+        self.stepped_at = time.monotonic()
 
     def _step(self, incident: Incident) -> None:
         firing = self._firing(incident)
@@ -110,6 +137,13 @@ class Agent:
             self._after(incident, proposals)
         else:
             self._investigate(incident, firing)
+
+    def _step_foreign(self, incident: Incident) -> None:
+        """Nothing here can look at its service: a person is told, and it ends when its alerts do."""
+        if not self._firing(incident):
+            self._resolve(incident, None)
+        elif incident.status is IncidentStatus.OPEN:
+            self._escalate(incident, "A person is needed: its service is not one that cockpit can look at.")
 
     def _after(self, incident: Incident, proposals: Sequence[Proposal]) -> None:
         """The condition still holds, and the last proposal has come to an end."""
@@ -202,8 +236,7 @@ class Agent:
             await asyncio.sleep(0.6)
 
     def _firing(self, incident: Incident) -> frozenset[str]:
-        alerts = self.store.reader.alerts(incident=incident.id, firing_only=True)
-        return frozenset(raised.alert.fingerprint for raised in alerts)
+        return self.store.reader.firing(incident.id)
 
     def _to(self, incident: Incident, status: IncidentStatus, text: str, diagnosis: Diagnosis | None = None) -> None:
         if incident.status is not status or diagnosis:
@@ -233,7 +266,10 @@ class Agent:
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         self._busy.pop(name, None)
-        if not task.cancelled() and (error := task.exception()):
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, StoreError):
+            self._failed = error
+        elif error:
             self.store.note(Role.COMMUNICATOR, "note", f"'{name}' failed: {error}")
         self.wake()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from cockpit.agent.conditions import Conditions
 from cockpit.agent.runbooks import Library
+from cockpit.agent.silences import Silences
 from cockpit.model import Health, Level, Role, Service
 from cockpit.store.store import Store
 from cockpit.toolkit import Registry, probe
@@ -25,6 +26,7 @@ class Monitor:
         services: what is watched.
         library: the conditions.
         changed: called after alerts were raised or cleared.
+        silences: the maintenance windows in which a service is expected to be down, and the mutes.
     """
 
     registry: Registry
@@ -33,6 +35,7 @@ class Monitor:
     library: Library
     changed: Callable[[], None]
     clock: Callable[[], float] = time.time
+    silences: Silences | None = None
     levels: dict[str, Level] = field(default_factory=dict)
     _conditions: dict[str, Conditions] = field(default_factory=dict)
     _looks: dict[str, asyncio.Lock] = field(default_factory=dict)
@@ -75,7 +78,9 @@ class Monitor:
             shown = replace(health, level=Level.UNKNOWN, summary=f"Behind {parent}, which is down. {health.summary}")
         self.levels[service.name] = health.level
         self.store.record_health(service.name, shown, self.clock())
-        if service.expected_down:
+        if self.silences:
+            self.silences.saw(service.name, health.level)
+        if service.expected_down or (self.silences and self.silences.maintenance(service.name)):
             return
         outcome = self._conditions_of(service).read(health, self.clock(), time.monotonic())
         for text in outcome.untold:

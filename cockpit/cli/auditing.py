@@ -27,5 +27,8 @@ def verify(arguments: Namespace) -> int:
         output.table(("row", "what is wrong"), [(problem.row, problem.what) for problem in problems])
     else:
         with Reader(path) as reader:
-            output.line(f"The log is whole: {reader.last_event()} events fit each other, their rows and the anchors.")
+            events, pruned = reader.last_event(), reader.pruned()
+        output.line(f"The log is whole: {events - pruned} events fit each other, their rows and the anchors.")
+        if pruned:
+            output.line(f"The events up to {pruned} were pruned, as the log itself proves.")
     return FAILED if problems else OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from cockpit.cli import output
@@ -12,6 +13,7 @@ from cockpit.cli.exits import OK
 from cockpit.cli.opening import settings_of
 from cockpit.model import Service
 from cockpit.settings import Settings
+from cockpit.settings.tables import Secret
 
 DEFAULT = "default"
 
@@ -56,7 +58,25 @@ def _all(settings: Settings) -> list[tuple[str, Any]]:
     policy = [(f"policy.{each.name}", getattr(settings.policy, each.name)) for each in fields(settings.policy)]
     levels = [(f"policy.levels.{tool}", str(level)) for tool, level in settings.policy.levels.items()]
     services = [entry for service in settings.services for entry in _service(service)]
-    return [*general, *((name, value) for name, value in policy if name != "policy.levels"), *levels, *services]
+    limits = [(name, value) for name, value in policy if name != "policy.levels"]
+    return [*general, *limits, *levels, *_telling(settings), *services]
+
+
+def _telling(settings: Settings) -> list[tuple[str, Any]]:
+    """The tables about telling people; where a secret stands, and not what it is."""
+    tables = [
+        *((f"notify.{each.name}", each) for each in settings.notify),
+        *((name, getattr(settings, name)) for name in ("escalation", "gitea", "deadman") if getattr(settings, name)),
+        *((f"heartbeats.{each.name}", each) for each in settings.heartbeats),
+        *((f"maintenance.{number}", each) for number, each in enumerate(settings.maintenance, 1)),
+    ]
+    return [_entry(path, each.name, getattr(table, each.name)) for path, table in tables for each in fields(table)]
+
+
+def _entry(path: str, name: str, value: Any) -> tuple[str, Any]:
+    if isinstance(value, Secret):
+        return f"{path}.{name}{value.form}", "hidden"
+    return f"{path}.{name}", value.isoformat() if isinstance(value, datetime) else value
 
 
 def _service(service: Service) -> list[tuple[str, Any]]:
@@ -70,7 +90,8 @@ def _service(service: Service) -> list[tuple[str, Any]]:
 
 def _origin(settings: Settings, name: str) -> str:
     for keys, origin in settings.origins.items():
-        if f"{'.'.join(keys)}.".startswith(f"{name}."):
+        place = ".".join(keys)
+        if f"{place}.".startswith(f"{name}.") or (keys[0] == "maintenance" and name.startswith(f"{place}.")):
             return str(origin)
     return DEFAULT
 

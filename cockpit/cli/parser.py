@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def parser(argv: Sequence[str] = ()) -> ArgumentParser:
@@ -34,6 +34,12 @@ def parser(argv: Sequence[str] = ()) -> ArgumentParser:
     top.add_argument("--version", action="version", version=f"cockpit {__version__}")
     _config(top)
     top.add_argument("--demo", action="store_true", help="start a small homelab of real servers, and watch over it")
+    top.add_argument(
+        "--daemon", action="store_const", dest="does", const="serving:daemon", help="work without a screen, until ended"
+    )
+    top.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="with --daemon: how its log lines are written"
+    )
     top.add_argument("--chaos", type=seconds, metavar="EVERY", help="with --demo: a random fault every 60s, 5m, …")
     top.add_argument("--dry-run", action="store_true", dest="dry", help="plan and show changes, never apply one")
     top.add_argument("--readonly", action="store_true", help="show what is recorded; look at nothing, change nothing")
@@ -45,10 +51,10 @@ def parser(argv: Sequence[str] = ()) -> ArgumentParser:
 
 
 def seconds(text: str) -> float:
-    """A duration such as 90, 60s, 5m or 1h, in seconds. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    """A duration such as 90, 60s, 5m, 1h or 365d, in seconds. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if not match or float(match[1]) <= 0:
-        raise ArgumentTypeError(f"'{text}' is no duration; write 60s, 5m or 1h")
+        raise ArgumentTypeError(f"'{text}' is no duration; write 60s, 5m, 1h or 2d")
     return float(match[1]) * UNITS[match[2]]
 
 
@@ -134,6 +140,19 @@ def _deciding(commands: Commands) -> None:
     _add(commands, "unfreeze", "deciding:unfreeze", "allow changes again")
 
 
+def _quieting(commands: Commands) -> None:
+    mute = _add(commands, "mute", "quieting:mute", "tell nobody of a service, and change nothing on it unasked")
+    mute.add_argument("service", help="KIND/NAME, tag:NAME, kind:NAME or host:NAME")
+    mute.add_argument("time", type=seconds, nargs="?", help="how long, such as 2h")
+    mute.add_argument("--why", default="", help="kept in the log")
+    mute.add_argument("--until-healthy", action="store_true", help="end it once it was up for two probes")
+    unmute = _add(commands, "unmute", "quieting:unmute", "tell of a service again")
+    unmute.add_argument("service", help="as it was muted")
+    _add(commands, "mutes", "quieting:mutes", "list what is muted", json=True)
+    beat = _add(commands, "heartbeat", "quieting:heartbeat", "give the sign of life that cockpit waits for")
+    beat.add_argument("name", help="of the [heartbeats.NAME] in the config")
+
+
 def _tools(commands: Commands) -> None:
     tools = _add(commands, "tools", "catalogue:tools", "list tools, or show one with its arguments", json=True)
     tools.add_argument("tool", nargs="?", help="show this one")
@@ -149,6 +168,36 @@ def _tools(commands: Commands) -> None:
     run.add_argument("--reason", default="", help="kept with the proposal")
 
 
+def _keeping(commands: Commands) -> None:
+    backup = _add(
+        commands, "backup", "backing:backup", "copy the change log and its key while in use, and check the copy"
+    )
+    backup.add_argument("file", type=Path, help="where to; the key goes to FILE.key")
+    restore = _add(
+        commands, "restore", "backing:restore", "put a copy in the change log's place, and keep what was there"
+    )
+    restore.add_argument("file", type=Path, help="the copy; its key is FILE.key")
+    prune = _add(commands, "prune", "backing:prune", "remove what came to an end long ago; the rest stays provable")
+    prune.add_argument(
+        "--older", type=seconds, required=True, metavar="AGE", help="than this, such as 365d; 1d or more"
+    )
+    prune.add_argument("--dry-run", action="store_true", dest="plan_only", help="say what would go; remove nothing")
+    prune.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _service(commands: Commands) -> None:
+    service = _group(commands, "service", "run cockpit in the background, by systemd")
+    for verb, help in (
+        ("install", "write the unit file, and start it"),
+        ("uninstall", "stop it, and remove the unit file; the change log stays"),
+        ("status", "say whether it is installed, and who acts on the change log"),
+    ):
+        command = _add(service, verb, f"installing:{verb}", help)
+        command.add_argument("--system", action="store_true", help="the machine's service manager, not your own")
+        if verb != "status":
+            command.add_argument("--dry-run", action="store_true", dest="plan_only", help="print what it would do")
+
+
 def _lab(commands: Commands) -> None:
     lab = _group(commands, "lab", "the homelab of the demo")
     _add(lab, "up", "laboratory:up", "start a lab without a screen, until interrupted")
@@ -162,8 +211,11 @@ GROUPS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_reading, ("services", "incidents", "changes")),
     (_looking_closer, ("show", "export", "audit")),
     (_deciding, ("approve", "deny", "undo", "freeze", "unfreeze")),
+    (_quieting, ("mute", "unmute", "mutes", "heartbeat")),
     (_tools, ("tools", "run")),
     (_setting_up, ("init", "doctor", "config", "completion")),
     (_lab, ("lab",)),
+    (_keeping, ("backup", "restore", "prune")),
+    (_service, ("service",)),
 )
 COMMANDS = frozenset(name for _, names in GROUPS for name in names)

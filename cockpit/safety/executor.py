@@ -54,6 +54,8 @@ class Executor:
     services: Mapping[str, Service]
     deadlines: Deadlines
     clock: Callable[[], float] = time.time
+    muted: Callable[[str], str] = lambda service: ""
+    """Why nobody is told of a service now; empty when people are."""
 
     async def execute(self, proposal_id: int) -> Proposal:
         """Carry out an approved proposal, or settle why it is not.
@@ -229,6 +231,7 @@ class Executor:
             failures_on_target=reader.failures(service.name, now - self.settings.pause_seconds),
             same_call_lately=any(same_call(other.call, call) for other in lately),
             frozen_by=reader.frozen(),
+            muted=self.muted(service.name),
         )
 
     async def _write(self, change: Change) -> None:

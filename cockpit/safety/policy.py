@@ -25,6 +25,8 @@ class Record:
     same_call_lately: bool = False
     """Whether the same call was carried out on the same target within the hour."""
     frozen_by: str | None = None
+    muted: str = ""
+    """Why nobody is told of the target now; empty when people are."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def judge(settings: PolicySettings, tool: Tool, service: Service, plan: Plan, re
         rulings.append((Approval.HARD, "These are quiet hours."))
     if record.frozen_by:
         rulings.append((Approval.HARD, f"Changes are frozen by {record.frozen_by}."))
+    if record.muted:
+        rulings.append((Approval.HARD, record.muted))
     if settings.dry_run:
         rulings.append((Approval.HARD, "This is a dry run."))
     approval, why = max(rulings, key=lambda ruling: ruling[0].rank)

@@ -9,8 +9,11 @@ from typing import Any
 
 from cockpit.model import JSON, Approval
 from cockpit.settings.checks import at_least, chosen, dotted, fitted, hours, unknown
+from cockpit.settings.http import alertmanager, http
+from cockpit.settings.notifying import TABLES, notifying
 from cockpit.settings.services import services
 from cockpit.settings.sources import Found, from_environment, merged, places, read
+from cockpit.settings.telegram import telegram
 from cockpit.settings.values import Keys, Origin, PolicySettings, Settings, SettingsError, config_home, data_home
 
 GENERAL: dict[str, type] = {"data_folder": str, "runbook_folder": str, "anchors": list, "operator": str, "theme": str}
@@ -25,6 +28,8 @@ POLICY: dict[str, type] = {
 }
 LEAST = {"deadline": 1.0, "changes_per_hour": 0, "failures_before_pause": 1, "pause_seconds": 0}
 PATHS = ("data_folder", "runbook_folder")
+LISTENING = ("http", "alertmanager", "telegram")
+"""The tables about what the daemon takes in, and whom it asks."""
 LEVELS = {level.value: level for level in Approval}
 
 
@@ -54,8 +59,12 @@ def load(
         data_folder=general.pop("data_folder", None) or data_home(environ),
         runbook_folder=general.pop("runbook_folder", None) or config_home(environ) / "runbooks",
         policy=_policy(found),
+        telegram=telegram(found),
+        http=http(found),
+        alertmanager=alertmanager(found),
         services=services({keys[1:]: entry for keys, entry in found.items() if keys[0] == "services"}),
         sources=tuple(files),
+        **notifying(found),
         origins={keys: origin for keys, (_, origin) in found.items()},
         **general,
     )
@@ -74,8 +83,8 @@ def _known(found: Found) -> None:
         if keys[0] in ("policy", "services"):
             if len(keys) == 1 and value != {}:
                 raise SettingsError(f"{origin}: '{keys[0]}' must be a table.", f"Write it under [{keys[0]}].")
-        elif keys[0] not in GENERAL:
-            raise unknown(keys[:1], origin, {*GENERAL, "policy", "services"})
+        elif keys[0] not in {*GENERAL, *TABLES, *LISTENING}:
+            raise unknown(keys[:1], origin, {*GENERAL, *TABLES, *LISTENING, "policy", "services"})
         if keys[0] == "policy" and len(keys) > 1 and keys[1] not in {*POLICY, "levels"}:
             raise unknown(keys[:2], origin, {*POLICY, "levels"})
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.model import Service
 from cockpit.settings.checks import dotted, fitted, no_such, unknown
+from cockpit.settings.http import with_tokens
+from cockpit.settings.notifying import parts_of, secrets_of
 from cockpit.settings.secrets import FORMS, fetch, refuse_readable
 from cockpit.settings.services import COMMON
 from cockpit.settings.values import Keys, Origin, Settings, SettingsError
@@ -34,7 +36,12 @@ def with_options(settings: Settings, registry: Registry, redactor: Redactor) -> 
         if tool not in registry.tools:
             origin = _origin(settings.origins, ("policy", "levels", tool))
             raise no_such(tool, tool, "tool", origin, registry.tools)
-    return replace(settings, services=services)
+    for secret in secrets_of(settings):
+        for part in parts_of(secret):
+            redactor.add(part, secret.name)
+    if settings.telegram:
+        redactor.add(settings.telegram.token.fetched(), settings.telegram.token.name)
+    return replace(settings, services=services, http=with_tokens(settings.http, redactor))
 
 
 def options_of(service: Service, kind: Kind, origins: Mapping[Keys, Origin], redactor: Redactor) -> Service:

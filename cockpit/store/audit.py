@@ -21,6 +21,7 @@ LISTED = 20
 # Columns by name, so that a damaged schema is an error of SQLite; the names are our own, not data.
 EVENTS = f"select {', '.join(LINKED)}, mac from event order by id"  # noqa: S608  see above
 ALL = {table: f"select {', '.join(columns)} from {table}" for table, columns in SEALED.items()}  # noqa: S608  see above
+CHECKPOINT = "select event, mac from checkpoint order by event desc limit 1"
 STRUCTURE = "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by type, name"
 
 
@@ -47,8 +48,10 @@ def check(path: Path, key: bytes, anchors: Sequence[Path]) -> list[Problem]:
     connection.text_factory = _text
     try:
         with explained(path):
+            # Before the snapshot begins: a log that is being written grows, and its anchors with it.
+            kept = [(anchor, _kept_in(anchor)) for anchor in anchors]
             connection.execute("begin")
-            return [*_file(connection), *_Walk(connection, key).problems(), *_anchored(connection, anchors)]
+            return [*_file(connection), *_Walk(connection, key).problems(), *_anchored(connection, kept)]
     finally:
         connection.close()
 
@@ -106,7 +109,7 @@ class _Walk:
             yield Problem(name, f"removed: event {voucher.event} vouches for it, and it is gone")
 
     def _chain(self) -> Iterator[Problem]:
-        last = Head(0, GENESIS)
+        last = _beginning(self._connection)
         for row in self._connection.execute(EVENTS):
             follows = row["id"] == last.id + 1
             if not follows:
@@ -139,6 +142,20 @@ class _Walk:
                 yield Problem(name, f"in doubt: event {voucher.event}, which vouches for it, is not genuine")
 
 
+def _beginning(connection: sqlite3.Connection) -> Head:
+    """What stands before the first event: nothing, or the last of those that were pruned.
+
+    Whether the checkpoint is ours shows further on: an event vouches for it, like for any row.
+    """
+    row = connection.execute(CHECKPOINT).fetchone()
+    if row is None:
+        return Head(0, GENESIS)
+    try:
+        return Head(row["event"], bytes.fromhex(row["mac"]))
+    except (TypeError, ValueError):
+        return Head(row["event"], b"")
+
+
 def _holds(table: str, row: sqlite3.Row, voucher: _Voucher) -> bool:
     try:
         return seal(table, row) == voucher.seal
@@ -153,27 +170,37 @@ def _links(key: bytes, last: Head, row: sqlite3.Row) -> bool:
         return False
 
 
-def _anchored(connection: sqlite3.Connection, anchors: Sequence[Path]) -> Iterator[Problem]:
+def _kept_in(anchor: Path) -> list[Head] | CockpitError | None:
+    """The heads in an anchor, why they cannot be read, or None when there is no such file."""
+    if not anchor.exists():
+        return None
+    try:
+        return anchoring.read(anchor)
+    except CockpitError as error:
+        return error
+
+
+def _anchored(
+    connection: sqlite3.Connection, kept: Sequence[tuple[Path, list[Head] | CockpitError | None]]
+) -> Iterator[Problem]:
     last = connection.execute("select coalesce(max(id), 0) from event").fetchone()[0]
-    for path in anchors:
-        if not path.exists():
-            if last:
-                yield Problem(
-                    str(path), "this anchor is missing: a log that was cut off cannot be told from a whole one"
-                )
-            continue
-        try:
-            heads = anchoring.read(path)
-        except CockpitError as error:
-            yield Problem(str(path), error.what)
-            continue
-        yield from (problem for head in heads if (problem := _compared(connection, path, head, last)))
+    for path, heads in kept:
+        if isinstance(heads, CockpitError):
+            yield Problem(str(path), heads.what)
+        elif heads is not None:
+            yield from (problem for head in heads if (problem := _compared(connection, path, head, last)))
+        elif last:
+            yield Problem(str(path), "this anchor is missing: a log that was cut off cannot be told from a whole one")
 
 
 def _compared(connection: sqlite3.Connection, path: Path, head: Head, last: int) -> Problem | None:
     if head.id > last:
         return Problem(f"event:{last + 1}", f"cut off: {path} names event {head.id}, the log ends at {last}")
+    beginning = _beginning(connection)
+    if head.id < beginning.id:
+        return None
     row = connection.execute("select mac from event where id = ?", [head.id]).fetchone()
-    if row is None or row["mac"] != head.mac:
+    mac = row["mac"] if row else beginning.mac if head.id == beginning.id else None
+    if mac != head.mac:
         return Problem(f"event:{head.id}", f"rebuilt: {path} holds another link of this event")
     return None

@@ -74,6 +74,7 @@ SEALED: Mapping[str, Sequence[str]] = {
     ),
     "decision": ["proposal", "verdict", "actor", "channel", "at", "digest", "reason"],
     "change": ["id", "proposal", "position", "service", "body", "state", "claimed_at", "finished_at", "outcome"],
+    "checkpoint": ["event", "mac", "at", "removed"],
 }
 """The tables whose every row an event vouches for, with the columns that it covers. The first is the key."""
 

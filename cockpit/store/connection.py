@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from cockpit.model import CockpitError
 
-SCHEMA = 1
+SCHEMA = 4
 """The newest schema this version knows: the number of the last migration."""
 
 BUSY_SECONDS = 5.0
@@ -132,6 +132,15 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             f"{path} was written by an older version (schema {found}, this one reads {SCHEMA}).",
             "Start cockpit once: it keeps a backup copy and brings the file up to date.",
+        )
+
+
+def quick_check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file whose structure is damaged. Raises CockpitError."""
+    found = connection.execute("pragma quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreError(
+            f"{path} is damaged: {found}.", "Put back a backup copy; `cockpit audit verify` says what is wrong."
         )
 
 

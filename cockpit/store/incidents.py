@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cockpit.model import (
     JSON,
@@ -49,8 +50,14 @@ def _ingest_one(log: Transaction, alert: Alert, parent: str | None) -> int:
     known = log.one(FIRING, log.text(alert.fingerprint))
     if known is not None:
         return _again(log, known, alert)
-    incident, how = _incident_for(log, alert, parent)
-    row = log.insert(
+    incident, how = incident_for(log, alert, parent)
+    tell(log, incident, [(insert(log, incident, alert), alert)], how)
+    return incident
+
+
+def insert(log: Transaction, incident: int, alert: Alert) -> int:
+    """Append an alert that fires; returns its row. The incident is brought up to date by `tell`."""
+    return log.insert(
         "alert",
         incident=incident,
         fingerprint=log.text(alert.fingerprint),
@@ -62,10 +69,22 @@ def _ingest_one(log: Transaction, alert: Alert, parent: str | None) -> int:
         source=log.text(alert.source),
         labels=log.json(alert.labels),
     )
-    log.execute("update incident set alerts = alerts + 1 where id = ?", incident)
-    _raise_severity(log, incident, alert.severity)
-    _tell_of_alert(log, row, incident, alert, how)
-    return incident
+
+
+def tell(log: Transaction, incident: int, inserted: Sequence[tuple[int, Alert]], how: str) -> None:
+    """Count alerts that were inserted, and append one event about all of them.
+
+    Args:
+        log: the transaction.
+        incident: which they belong to.
+        inserted: their rows.
+        how: what the first of them did to it: `opened`, `reopened` or `joined`.
+    """
+    log.execute("update incident set alerts = alerts + ? where id = ?", len(inserted), incident)
+    worst = max((alert.severity for _, alert in inserted), key=lambda severity: severity.rank)
+    _raise_severity(log, incident, worst)
+    row, alert = inserted[0]
+    _tell_of_alert(log, row, incident, replace(alert, severity=worst), how, [row for row, _ in inserted[1:]])
 
 
 def _again(log: Transaction, known: sqlite3.Row, alert: Alert) -> int:
@@ -79,7 +98,7 @@ def _again(log: Transaction, known: sqlite3.Row, alert: Alert) -> int:
     return incident
 
 
-def _incident_for(log: Transaction, alert: Alert, parent: str | None) -> tuple[int, str]:
+def incident_for(log: Transaction, alert: Alert, parent: str | None) -> tuple[int, str]:
     """The incident an alert belongs to, and whether it joined, reopened or opened it."""
     for service in (alert.service, parent):
         row = log.one(OPEN, log.text(service)) if service else None
@@ -127,7 +146,14 @@ def _raise_severity(log: Transaction, incident: int, severity: Severity) -> None
         log.execute("update incident set severity = ? where id = ?", severity, incident)
 
 
-def _tell_of_alert(log: Transaction, row: int, incident: int, alert: Alert, how: str) -> None:
+def _tell_of_alert(
+    log: Transaction,
+    row: int,
+    incident: int,
+    alert: Alert,
+    how: str,
+    others: Sequence[int] = (),
+) -> None:
     data: Mapping[str, JSON] = {
         "alert": row,
         "name": alert.name,
@@ -137,14 +163,16 @@ def _tell_of_alert(log: Transaction, row: int, incident: int, alert: Alert, how:
         "starts_at": alert.starts_at,
         "incident": how,
     }
+    if others:
+        data = {**data, "others": list(others)}
     log.event(
         "alert",
-        alert.summary or alert.name,
+        (alert.summary or alert.name) + (f" (and {len(others)} more alerts)" if others else ""),
         actor=Role.MONITOR,
         incident=incident,
         service=alert.service,
         data=data,
-        vouches=[("alert", row), ("incident", incident)],
+        vouches=[("alert", row), *(("alert", other) for other in others), ("incident", incident)],
     )
 
 
@@ -222,6 +250,7 @@ def record_run(
     started_at: float,
     seconds: float,
     actor: str,
+    error_type: str,
 ) -> Run:
     """Keep one run of a diagnostic as evidence; without a finding it is an error."""
     status = finding.status if finding else RunStatus.ERROR
@@ -238,13 +267,16 @@ def record_run(
         started_at=float(started_at),
         seconds=float(seconds),
     )
+    told: dict[str, JSON] = {"run": run, "tool": call.tool, "status": status}
+    if error_type:
+        told["error_type"] = error_type
     log.event(
         "run",
         f"{call.tool}: {summary}",
         actor=actor,
         incident=incident,
         service=call.service,
-        data={"run": run, "tool": call.tool, "status": status},
+        data=told,
         vouches=[("run", run)],
     )
     row = log.row("run", run)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 def migrate(database: Database, path: Path, folder: Path | None = None) -> None:
     """Apply every migration of `folder` that the file lacks, after a backup copy if it holds anything.
 
-    A process that dies on the way leaves the file as it was before the step. Raises
-    CockpitError for a file of a newer schema.
+    A migration's number is what its file's name begins with. A process that dies on the way
+    leaves the file as it was before the step. Raises CockpitError for a file of a newer schema.
     """
-    scripts = sorted((folder or data_file("migrations")).glob("[0-9]*.sql"))
+    scripts = {int(script.name[:4]): script for script in (folder or data_file("migrations")).glob("[0-9]*.sql")}
     found = schema(database.conn)
-    refuse_newer(found, path, len(scripts))
-    if 0 < found < len(scripts):
+    refuse_newer(found, path, max(scripts))
+    if 0 < found < max(scripts):
         back_up(database.conn, path, found)
-    for number, script in enumerate(scripts, start=1):
+    for number, script in sorted(scripts.items()):
         if number > found:
             _apply(database, number, script.read_text())
 

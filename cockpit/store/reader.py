@@ -16,13 +16,16 @@ from cockpit.model import (
     Decision,
     Event,
     Incident,
+    Mute,
     Proposal,
     ProposalState,
     Run,
     Watched,
 )
-from cockpit.store import rows, samples
+from cockpit.store import figures, rows, samples
 from cockpit.store.connection import explained, reading
+from cockpit.store.heartbeats import KNOWN, Beat, beat_from
+from cockpit.store.mutes import RUNNING, mute_from
 from cockpit.store.rows import Raised
 
 Value = TypeVar("Value")
@@ -57,6 +60,7 @@ CHANGES_SINCE = "select count(*) from change where claimed_at >= ? and state <> 
 
 ALERTS = "select * from alert where ? or resolved_at is null order by id"
 ALERTS_OF = "select * from alert where incident = ? and (? or resolved_at is null) order by id"
+FIRING_IN = "select fingerprint from alert where incident = ? and resolved_at is null"
 FREEZE = "select data from event where kind = 'freeze' order by id desc limit 1"
 NAMES = """
 select series.name from series join service on service.id = series.service where service.name = ? order by series.name
@@ -112,6 +116,10 @@ class Reader:
             return self._values(rows.alert_from, ALERTS, not firing_only)
         return self._values(rows.alert_from, ALERTS_OF, incident, not firing_only)
 
+    def firing(self, incident: int) -> frozenset[str]:
+        """The fingerprints of an incident's alerts that fire now, without reading the alerts."""
+        return frozenset(row["fingerprint"] for row in self._fetch(FIRING_IN, incident))
+
     def events(
         self, *, after: int = 0, before: int | None = None, incident: int | None = None, limit: int = 500
     ) -> list[Event]:
@@ -129,6 +137,10 @@ class Reader:
     def last_event(self) -> int:
         """The id of the newest event; 0 when there is none."""
         return int(self._fetch("select coalesce(max(id), 0) from event")[0][0])
+
+    def pruned(self) -> int:
+        """The id of the last event that was removed by age; 0 when none was."""
+        return int(self._fetch("select coalesce(max(event), 0) from checkpoint")[0][0])
 
     def runs(self, incident: int) -> list[Run]:
         """The diagnostics that were run for an incident, oldest first."""
@@ -198,6 +210,30 @@ class Reader:
         found = self._fetch(FREEZE)
         by: str | None = json.loads(found[0]["data"])["by"] if found else None
         return by
+
+    def standing(self) -> figures.Standing:
+        """How many incidents and proposals stand where, at one moment."""
+        return figures.standing(self._fetch)
+
+    def queues(self, now: float) -> list[figures.Queue]:
+        """What waits to be told, by channel and state."""
+        return self._values(figures.queue_from, figures.QUEUES, now, now)
+
+    def steps(self, after: int, until: int, limit: int = 1000) -> list[figures.Step]:
+        """The first events after one id and up to another that running totals are made of, oldest first."""
+        return self._values(figures.step_from, figures.STEPS, after, until, limit)
+
+    def mutes(self, now: float) -> list[Mute]:
+        """The mutes that are in force, oldest first."""
+        return self._values(mute_from, RUNNING, now)
+
+    def beats(self) -> list[Beat]:
+        """The last sign of life of everyone that is waited for."""
+        return self._values(beat_from, KNOWN)
+
+    def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        """The rows of a query, for the doors of the store to its own tables."""
+        return self._fetch(sql, *parameters)
 
     def state(self, key: str) -> JSON:
         """What was remembered under a key; None when nothing was."""

@@ -20,12 +20,14 @@ from cockpit.model import (
     Approval,
     Call,
     ChangeState,
+    CockpitError,
     Decision,
     Event,
     Finding,
     Health,
     Incident,
     IncidentStatus,
+    Mute,
     Plan,
     Proposal,
     ProposalState,
@@ -34,17 +36,23 @@ from cockpit.model import (
     Service,
     Verdict,
 )
-from cockpit.store import incidents, journal, proposals, services, thinning
+from cockpit.store import incidents, intake, journal, mutes, proposals, pruning, services, thinning
 from cockpit.store.anchors import Anchors
 from cockpit.store.audit import Problem, check
 from cockpit.store.chain import Head, load_key
-from cockpit.store.connection import StoreError, explained, writing
+from cockpit.store.connection import StoreError, explained, quick_check, writing
+from cockpit.store.heartbeats import Heartbeats
 from cockpit.store.migrations import migrate
+from cockpit.store.notices import Notices
 from cockpit.store.reader import Reader
+from cockpit.store.telegram import TelegramLog
 from cockpit.store.transaction import Scrub, Transaction
 
 KEY, HEAD = "audit.key", "audit.head"
 """Names of the chain's key and of the first anchor, beside the log."""
+
+
+MAC_OF = "select hex(mac) as mac from event where id = ? union all select mac from checkpoint where event = ?"
 
 
 def identity(value: JSON) -> JSON:
@@ -70,6 +78,7 @@ class Store:
         self._lock = threading.RLock()
         self._head: Head | None = None
         self._broken: StoreError | None = None
+        self._open: Transaction | None = None
 
     @classmethod
     def open(
@@ -95,7 +104,7 @@ class Store:
             try:
                 database = Database(connection, execute_plugins=False)
                 migrate(database, path)
-                _quick_check(database, path)
+                quick_check(connection, path)
                 empty = connection.execute("select 1 from event limit 1").fetchone() is None
                 key = load_key(path.with_name(KEY), create=empty)
             except BaseException:
@@ -108,6 +117,21 @@ class Store:
     def reader(self) -> Reader:
         """A Reader of the same file; closed with the store."""
         return Reader(self.path)
+
+    @cached_property
+    def telegram(self) -> TelegramLog:
+        """What Telegram was told and what came in from there."""
+        return TelegramLog(self._transaction, self.reader.rows)
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        """The signs of life that others send."""
+        return Heartbeats(self._transaction)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """What is told to whom, and what came of it."""
+        return Notices(self._transaction, self.reader.rows)
 
     def close(self) -> None:
         """Write the anchors and close the file; safe to call twice."""
@@ -154,6 +178,11 @@ class Store:
         with self._transaction() as log:
             return incidents.clear(log, fingerprints, at)
 
+    def take_in(self, reports: Sequence[intake.Report]) -> None:
+        """Fold what others report, firing and cleared in its order, into incidents; all of it or nothing."""
+        with self._transaction() as log:
+            intake.take_in(log, reports)
+
     def record_run(
         self,
         incident: int | None,
@@ -164,11 +193,20 @@ class Store:
         seconds: float,
         *,
         actor: str = Role.ANALYST,
+        error_type: str = "",
     ) -> Run:
-        """Keep one run of a diagnostic as evidence; without a finding it is an error."""
+        """Keep one run of a diagnostic as evidence; without a finding it is an error, of that type."""
         with self._transaction() as log:
             return incidents.record_run(
-                log, incident, call, finding, error=error, started_at=started_at, seconds=seconds, actor=actor
+                log,
+                incident,
+                call,
+                finding,
+                error=error,
+                started_at=started_at,
+                seconds=seconds,
+                actor=actor,
+                error_type=error_type,
             )
 
     def advance(
@@ -286,6 +324,16 @@ class Store:
         with self._transaction() as log:
             log.event("freeze", text, actor=by or actor, data={"by": by})
 
+    def mute(self, matcher: str, until: float | None, by: str, why: str = "", *, until_healthy: bool = False) -> Mute:
+        """Tell nobody of a service, `tag:X`, `kind:X` or `host:X`, until then. Raises CockpitError for any other."""
+        with self._transaction() as log:
+            return mutes.mute(log, matcher, until, by, why, until_healthy=until_healthy)
+
+    def unmute(self, matcher: str, by: str, why: str = "") -> int:
+        """End the mutes that were made with this matcher; returns how many there were."""
+        with self._transaction() as log:
+            return mutes.unmute(log, matcher, by, why)
+
     def remember(self, key: str, value: JSON) -> None:
         """Keep a small value under a key; Reader.state reads it."""
         with self._transaction() as log:
@@ -295,9 +343,27 @@ class Store:
         """Make old samples coarser: 5 minutes after a day, an hour after 30 days."""
         thinning.thin(self._transaction, now)
 
+    def prune(self, older_than: float, by: str, *, dry_run: bool = False) -> pruning.Pruned:
+        """Remove what came to an end before a time, and leave a checkpoint from which the rest is verified.
+
+        Raises CockpitError when the log is not whole, for that would remove the evidence, or when the time is
+        less than a day ago.
+        """
+        if not dry_run and (problems := self.check()):
+            raise CockpitError(f"The log is not whole: {problems[0].row} {problems[0].what}.", pruning.NOT_WHOLE)
+        with self._transaction() as log:
+            if dry_run:
+                return pruning.plan(log, older_than)[0]
+            self.anchors.keep(log.last(), self._mac_of, now=True)
+            return pruning.prune(log, older_than, by)
+
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         with self._lock:
+            if self._open is not None:
+                with explained(self.path):
+                    yield from self._open.part()
+                return
             if self._broken is not None:
                 raise self._broken
             try:
@@ -312,11 +378,14 @@ class Store:
         log = Transaction(self._database, self._key, self._scrub, self._clock())
         self._database.execute("begin immediate")
         try:
+            self._open = log
             yield log
             self._database.execute("commit")
         except BaseException:
             self._database.rollback()
             raise
+        finally:
+            self._open = None
         if log.head is not None:
             self._head = log.head
         if self._head is not None:
@@ -324,15 +393,7 @@ class Store:
 
     def _mac_of(self, event: int) -> bytes | None:
         try:
-            row = self._database.execute("select mac from event where id = ?", [event]).fetchone()
+            row = self._database.execute(MAC_OF, [event, event]).fetchone()
         except sqlite3.Error:  # the commit stands; an anchor that cannot be compared is left as it is
             return None
-        return row["mac"] if row else None
-
-
-def _quick_check(database: Database, path: Path) -> None:
-    found = database.execute("pragma quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise StoreError(
-            f"{path} is damaged: {found}.", "Put back a backup copy; `cockpit audit verify` says what is wrong."
-        )
+        return bytes.fromhex(row["mac"]) if row else None

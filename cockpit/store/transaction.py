@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from cockpit.model import JSON, Event, canonical
 from cockpit.store.chain import GENESIS, SEALED, Head, link, seal
@@ -25,6 +26,7 @@ ROW_OF = {
     "proposal": "select * from proposal where id = ?",
     "decision": "select * from decision where proposal = ?",
     "change": "select * from change where id = ?",
+    "checkpoint": "select * from checkpoint where event = ?",
 }
 APPEND = """
 insert into event (id, at, incident, actor, kind, text, data, service, seals, mac) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -53,6 +55,20 @@ class Transaction:
         self.urgent = False
         """Whether the head must reach the anchors at once."""
 
+    def part(self) -> Iterator[Self]:
+        """A part of this transaction that is kept with it, or taken back by itself when it raises."""
+        before = self.head, self.urgent
+        self._database.execute("savepoint part")
+        try:
+            yield self
+        except BaseException:
+            if self._database.conn.in_transaction:  # a full disk ends the whole of it at once
+                self._database.execute("rollback to part")
+                self._database.execute("release part")
+            self.head, self.urgent = before
+            raise
+        self._database.execute("release part")
+
     def execute(self, sql: str, *parameters: SQL) -> int:
         """Run a statement; returns how many rows it changed."""
         return self._database.execute(sql, parameters).rowcount
@@ -68,7 +84,7 @@ class Transaction:
 
     def insert(self, table: str, **values: SQL) -> int:
         """Append a row; returns its id."""
-        rowid = self._database.table(table).insert(values).last_rowid
+        rowid = self._database.execute(_insert(table, tuple(values)), tuple(values.values())).lastrowid
         assert rowid is not None
         return rowid
 
@@ -104,8 +120,7 @@ class Transaction:
         """Append an event that vouches for these rows as they now are."""
         if incident is not None:
             self.execute(TOUCH, self.now if at is None else at, incident)
-        last = self.one(LAST_EVENT)
-        previous = Head(last["id"], last["mac"]) if last else Head(0, GENESIS)
+        previous = self.last()
         row: dict[str, int | float | str | None] = {
             "id": previous.id + 1,
             "at": float(self.now if at is None else at),
@@ -120,13 +135,24 @@ class Transaction:
         mac = link(self._key, previous.mac, row)
         self.execute(APPEND, *row.values(), mac)
         self.head = Head(previous.id + 1, mac)
-        self.urgent = self.urgent or kind in ("decision", "change", "freeze")
+        self.urgent = self.urgent or kind in ("decision", "change", "freeze", "prune")
         return event_from(row)
+
+    def last(self) -> Head:
+        """The last event there is."""
+        row = self.one(LAST_EVENT)
+        return Head(row["id"], row["mac"]) if row else Head(0, GENESIS)
 
     def _seal(self, table: str, key: int) -> str:
         row = self.row(table, key)
         assert row is not None and table in SEALED
         return seal(table, row)
+
+
+@cache
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    """The statement that appends a row; written here, for sqlite_utils looks the table up each time."""
+    return f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"  # noqa: S608  our names
 
 
 def ids(rows: Sequence[sqlite3.Row]) -> list[int]:

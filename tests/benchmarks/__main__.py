@@ -1,11 +1,11 @@
-"""Run every benchmark, or those named: `python -m tests.benchmarks [start] [screen] [incidents] [store]`."""
+"""Run every benchmark, or those named: `python -m tests.benchmarks [daemon] [start] [screen] [incidents] [store]`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-ALL = ("start", "screen", "store", "incidents")
+ALL = ("daemon", "http", "start", "screen", "store", "incidents")
 
 
 def main() -> None:

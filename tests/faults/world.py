@@ -1,12 +1,15 @@
 """A kind of service whose world is a folder: every effect on it is counted, whoever causes it.
 
 `effects` is opened O_APPEND and takes one line for each write that reached the world, so a
-test can tell how often a change really happened, whatever the journal says.
+test can tell how often a change really happened, whatever the journal says. The files `slow`
+and `block` hold seconds that a write takes, and that a probe blocks the whole process for.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from pathlib import Path
 
 from cockpit.model import JSON, Approval, Change, Finding, Health, Level, Plan, Refused, Service
@@ -31,6 +34,14 @@ class WorldReader(Client):
     def effects(self) -> list[str]:
         file = self.folder / "effects"
         return file.read_text().splitlines() if file.exists() else []
+
+    def trouble(self) -> str:
+        file = self.folder / "trouble"
+        return (file.read_text() if file.exists() else "") or "trouble"
+
+    def seconds(self, name: str) -> float:
+        file = self.folder / name
+        return float(file.read_text()) if file.exists() else 0.0
 
     def identity(self, key: str) -> str | None:
         file = self.folder / f"identity-{key}"
@@ -64,10 +75,10 @@ world = Kind("world", "A folder", WorldReader, WorldWriter, (Option("folder", st
 @world.health(trouble="1 when something is wrong")
 async def probe(reader: WorldReader) -> Health:
     """Whether the folder holds a file named trouble."""
-    trouble = (reader.folder / "trouble").exists()
-    return Health(
-        Level.DEGRADED if trouble else Level.UP, "trouble" if trouble else "well", {"trouble": float(trouble)}
-    )
+    trouble, what = (reader.folder / "trouble").exists(), reader.trouble()
+    if seconds := reader.seconds("block"):
+        time.sleep(seconds)
+    return Health(Level.DEGRADED if trouble else Level.UP, what if trouble else "well", {"trouble": float(trouble)})
 
 
 @world.diagnostic()
@@ -81,6 +92,7 @@ async def _read_value(reader: WorldReader, key: JSON) -> JSON:
 
 
 async def _write_value(writer: WorldWriter, key: JSON, before: JSON, after: JSON) -> None:
+    await asyncio.sleep(writer.seconds("slow"))
     writer.set(str(key), None if after is None else str(after))
     (writer.folder / "trouble").unlink(missing_ok=True)
 
@@ -90,6 +102,7 @@ async def _read_identity(reader: WorldReader, key: JSON) -> JSON:
 
 
 async def _do(writer: WorldWriter, change: Change) -> None:
+    await asyncio.sleep(writer.seconds("slow"))
     writer.deed(str(change.key))
     (writer.folder / "trouble").unlink(missing_ok=True)
 

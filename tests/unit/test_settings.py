@@ -207,7 +207,7 @@ def test_the_example_is_a_valid_config(home):
 
 def test_every_line_of_the_example_is_valid_once_its_comment_sign_is_taken_away(home, tmp_path):
     lines = data_file("example.toml").read_text().splitlines()
-    live = [line.removeprefix("# ") if "= " in line or line.startswith(("[", "# [services")) else "" for line in lines]
+    live = [line.removeprefix("# ") if "= " in line or line.startswith(("[", "# [")) else "" for line in lines]
     (tmp_path / "all.toml").write_text("\n".join(line for line in live if not line.startswith("#")))
     settings = load(tmp_path / "all.toml", environ=home)
     assert {"postgres/main", "redis/cache", "caddy/front"} <= {service.name for service in settings.services}

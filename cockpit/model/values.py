@@ -1,4 +1,4 @@
-"""The words of the house as plain, frozen values; no I/O, and nothing of ours imported.
+"""Services, alerts, incidents, plans and decisions, as frozen values.
 
 Every value can be stored as JSON and read back equal. Times are seconds since the epoch
 (UTC), durations are seconds, sizes are bytes.
@@ -6,135 +6,23 @@ Every value can be stored as JSON and read back equal. Times are seconds since t
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from cockpit.model.states import (
+    Approval,
+    ChangeState,
+    IncidentStatus,
+    Level,
+    ProposalState,
+    RunStatus,
+    Severity,
+    Verdict,
+)
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a tool may return and a change may carry: plain data, nothing else."""
-
-
-class Level(StrEnum):
-    """What a probe saw of a service."""
-
-    UP = "up"
-    DEGRADED = "degraded"
-    DOWN = "down"
-    UNKNOWN = "unknown"
-
-
-class Severity(StrEnum):
-    """How much an alert matters."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """0 for info, 2 for critical: the larger matters more."""
-        return list(Severity).index(self)
-
-
-class Approval(StrEnum):
-    """How much approval a call needs."""
-
-    NONE = "none"
-    """Done without a word."""
-    SOFT = "soft"
-    """Done at once, and told."""
-    HARD = "hard"
-    """Waits for a person."""
-    FORBIDDEN = "forbidden"
-    """Never done, whoever asks."""
-
-    @property
-    def rank(self) -> int:
-        """0 for none, 3 for forbidden: the larger is stricter."""
-        return list(Approval).index(self)
-
-
-class Role(StrEnum):
-    """Who acted; an operator is named instead."""
-
-    MONITOR = "monitor"
-    ANALYST = "analyst"
-    HEALER = "healer"
-    COMMUNICATOR = "communicator"
-    POLICY = "policy"
-
-
-class IncidentStatus(StrEnum):
-    """Where an incident stands on its one way through."""
-
-    OPEN = "open"
-    INVESTIGATING = "investigating"
-    WAITING = "waiting"
-    """A proposal waits for a decision."""
-    CHANGING = "changing"
-    """An approved change is being applied."""
-    WATCHING = "watching"
-    """A change was verified; the condition has yet to clear."""
-    ESCALATED = "escalated"
-    """Runbooks are at their end: a person is needed."""
-    RESOLVED = "resolved"
-
-
-class ProposalState(StrEnum):
-    """What became of a proposal."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-    """The world moved, or the need went away, before it was carried out."""
-    EXECUTING = "executing"
-    DONE = "done"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    """The process died while applying, and the target could not tell what came of it."""
-
-
-class ChangeState(StrEnum):
-    """The journal of one change."""
-
-    CLAIMED = "claimed"
-    """Nothing has been written to the target yet."""
-    APPLYING = "applying"
-    """Written to disk before the first byte goes to the target; after a crash: unknown."""
-    VERIFYING = "verifying"
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    """Nothing was left to do, or an earlier change of the same plan failed."""
-    UNDONE = "undone"
-    UNKNOWN = "unknown"
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self not in (ChangeState.CLAIMED, ChangeState.APPLYING, ChangeState.VERIFYING)
-
-
-class Verdict(StrEnum):
-    """What was decided."""
-
-    APPROVED = "approved"
-    DENIED = "denied"
-    EXPIRED = "expired"
-
-
-class RunStatus(StrEnum):
-    """What came of one run of a diagnostic."""
-
-    FOUND = "found"
-    NOTHING = "nothing"
-    """The tool worked, and there was nothing to report."""
-    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +225,8 @@ class Event:
     actor: str
     """A role, or an operator by name."""
     kind: str
-    """`alert`, `status`, `run`, `diagnosis`, `proposal`, `decision`, `change`, `health`, `freeze`, `note`."""
+    """`alert`, `status`, `run`, `diagnosis`, `proposal`, `decision`, `change`, `health`, `freeze`, `note`,
+    `acknowledge`, `snooze`, `feedback` …"""
     text: str
     data: Mapping[str, JSON] = field(default_factory=dict)
     service: str = ""
@@ -395,55 +284,17 @@ class Applied:
     outcome: str = ""
 
 
-def canonical(value: JSON) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, so that equal values hash equal."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """An operator's wish that nobody is told of some services, and nothing is changed on them unasked."""
 
-
-def digest(call: Call, plan: Plan) -> str:
-    """The SHA-256, in hex, of everything in a plan that an approval covers.
-
-    Figures that move by themselves (`Change.observed`) and prose (`summary`, `risk`, `why`)
-    are left out: they explain the change and are not the change.
-    """
-    changes = []
-    for change in plan.changes:
-        covered = asdict(change)
-        del covered["observed"], covered["why"]
-        changes.append(covered)
-    covered_call: JSON = {"tool": call.tool, "service": call.service, "arguments": dict(call.arguments)}
-    text = canonical({"call": covered_call, "changes": changes})
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class CockpitError(Exception):
-    """Something an operator can mend: what is wrong, and how to mend it."""
-
-    def __init__(self, what: str, fix: str = "") -> None:
-        super().__init__(f"{what} {fix}".strip())
-        self.what = what
-        self.fix = fix
-
-
-class ServiceError(CockpitError):
-    """A service could not be asked or did not do as asked."""
-
-
-class Unreachable(ServiceError):
-    """Nothing answers at its address, or not in time."""
-
-
-class Denied(ServiceError):
-    """It answered, and refused the credentials or the right."""
-
-
-class Unexpected(ServiceError):
-    """It answered something else than its documentation says."""
-
-
-class Refused(CockpitError):
-    """A remediation looked and will not plan the change; the message says why."""
-
-
-class Drifted(CockpitError):
-    """The target is no longer as it was when the change was shown."""
+    id: int
+    matcher: str
+    """A service's name, or `tag:`, `kind:` or `host:` with one."""
+    starts_at: float
+    ends_at: float | None
+    """None: until it is ended, or its services are healthy."""
+    until_healthy: bool
+    """Whether it ends by itself once each of its services was up for two probes."""
+    by: str
+    why: str = ""

@@ -1,0 +1,1 @@
+"""What the daemon offers and asks: metrics, HTTP, messages."""

@@ -1,0 +1,172 @@
+"""What the daemon says on standard error: one line a fact, cleaned and redacted, for people or for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import TextIO
+
+from cockpit.model import JSON, CockpitError, Event
+from cockpit.store.reader import Reader
+from cockpit.text import Redactor, clean
+
+POLL = 0.25
+"""Seconds between two looks whether something new is in the log."""
+QUIET = ("run",)
+"""Kinds of event that are many and of note only to whoever follows one incident."""
+GRAVE = {"escalated", "failed", "unknown", "down"}
+
+
+class Level(IntEnum):
+    """How grave a line is, as syslog counts."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+
+
+@dataclass
+class Journal:
+    """Writes lines, from any thread.
+
+    Args:
+        stream: where to.
+        redactor: takes secrets out.
+        as_json: one JSON object a line instead of text.
+        prefixed: whether systemd's journal reads it: then a line starts with its priority, and bears no time.
+    """
+
+    stream: TextIO
+    redactor: Redactor
+    as_json: bool = False
+    prefixed: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _following: threading.Lock = field(default_factory=threading.Lock)
+    _last: int = 0
+
+    def say(self, level: Level, text: str, **fields: JSON) -> None:
+        """Write one line; a stream that is gone or full of errors stops nothing."""
+        told = clean(self.redactor.redact(text))
+        shown = self._json(level, told, fields) if self.as_json else self._plain(level, told)
+        prefix = f"<{level.value}>" if self.prefixed else ""
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self.stream.write(f"{prefix}{shown}\n")
+            self.stream.flush()
+
+    def _plain(self, level: Level, text: str) -> str:
+        return text if self.prefixed else f"{_time(time.time())} {level.name.lower():7} {text}"
+
+    def _json(self, level: Level, text: str, fields: Mapping[str, JSON]) -> str:
+        scrubbed = self.redactor.scrub(dict(fields))
+        assert isinstance(scrubbed, dict)
+        line = {"time": _time(time.time()), "level": level.name.lower(), "message": text, **scrubbed}
+        return json.dumps(line, ensure_ascii=True).replace("\x7f", "\\u007f")
+
+    def event(self, event: Event) -> None:
+        """Write what was put into the log, if it is of note."""
+        if event.kind in QUIET:
+            return
+        where = f"incident {event.incident}: " if event.incident is not None else ""
+        named = not event.service or event.text.startswith(event.service)
+        service = "" if named else f"{event.service}: "
+        self.say(
+            _level(event),
+            f"{where}{service}{event.text} [{event.kind} by {event.actor}]",
+            event=event.id,
+            kind=event.kind,
+            actor=event.actor,
+            incident=event.incident,
+            service=event.service,
+            at=_time(event.at),
+        )
+
+    async def follow(self, reader: Reader) -> None:
+        """Write every event from now on, whichever process it comes from, until cancelled."""
+        self._last, version = reader.last_event(), -1
+        try:
+            while True:
+                with contextlib.suppress(CockpitError):  # a log that cannot be read now is told by whoever writes it
+                    if (now := reader.version()) != version:
+                        await asyncio.to_thread(self._catch_up, reader)
+                        version = now
+                await asyncio.sleep(POLL)
+        finally:
+            with contextlib.suppress(CockpitError):
+                self._catch_up(reader)
+
+    def _catch_up(self, reader: Reader) -> None:
+        with self._following:
+            while found := reader.events(after=self._last):
+                for event in found:
+                    self.event(event)
+                self._last = found[-1].id
+
+
+class LibraryLines(logging.Handler):
+    """Brings what libraries log into the journal, from warnings on: their chatter holds addresses with tokens."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; its traceback is cut down to the error and its place."""
+        text = record.getMessage()
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            text = f"{text}: {explained(error)}"
+        level = Level.ERROR if record.levelno >= logging.ERROR else Level.WARNING
+        self._journal.say(level, f"{record.name}: {text}", logger=record.name)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group of groups; of any other error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from leaves(each)
+    else:
+        yield error
+
+
+def explained(error: BaseException) -> str:
+    """An error in one line; one that is a bug names the place it came from."""
+    error = next(leaves(error))
+    if isinstance(error, CockpitError):
+        return str(error)
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    code = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {error}{code}"
+
+
+def read_by_systemd(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether the stream is the one that systemd's journal reads, as $JOURNAL_STREAM says."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _level(event: Event) -> Level:
+    if event.kind == "alert":
+        return Level.NOTICE if event.data.get("cleared") else Level.WARNING
+    words = {str(event.data.get(key)) for key in ("status", "state", "level")}
+    if words & GRAVE:
+        return Level.ERROR
+    return Level.INFO if event.kind in ("note", "health") else Level.NOTICE
+
+
+def _time(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03d}Z"

@@ -1,0 +1,80 @@
+"""Telegram: tells the operators what happens, asks them, and takes their decisions."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cockpit.engine import Engine
+from cockpit.model import Role
+from cockpit.serve.telegram.api import Later, TelegramError, connected
+from cockpit.serve.telegram.commands import MENU
+from cockpit.serve.telegram.listener import Listener
+from cockpit.serve.telegram.pace import Pace
+from cockpit.serve.telegram.sender import Sender
+from cockpit.serve.telegram.teller import Teller
+from cockpit.settings import Settings
+
+PRUNE_EVERY = 3600.0
+
+
+async def serve(engine: Engine, settings: Settings, pace: Pace | None = None) -> None:
+    """Tell, ask and listen until cancelled.
+
+    Args:
+        engine: the one that acts on the log.
+        settings: those with a table `telegram`.
+        pace: how fast; Telegram's limits by default.
+
+    Raises CockpitError when the token cannot be read, or the log cannot be written.
+    """
+    telegram, pace = settings.telegram, pace or Pace()
+    if telegram is None:
+        return
+    news = asyncio.Event()
+    teller = Teller(engine, telegram, pace)
+    token = telegram.token.fetched()
+    async with connected(token, telegram.base_url, telegram.chat, pace) as api, asyncio.TaskGroup() as group:
+        group.create_task(_tell(teller, pace, news))
+        group.create_task(Sender(api, teller, telegram, pace, news).run())
+        group.create_task(_listen(Listener(api, teller, telegram, pace, news)))
+        group.create_task(_prune(teller))
+
+
+async def _tell(teller: Teller, pace: Pace, news: asyncio.Event) -> None:
+    seen = -1
+    while True:
+        version = teller.reader.version()
+        if version != seen and await asyncio.to_thread(teller.look):
+            news.set()
+            continue
+        seen = version
+        await asyncio.sleep(pace.look)
+
+
+async def _listen(listener: Listener) -> None:
+    listener.name = await _begun(listener)
+    await listener.run()
+
+
+async def _begun(listener: Listener) -> str:
+    """The bot's name, once Telegram has answered; meanwhile the log says why it does not."""
+    pause, told = 0.5, False
+    while True:
+        try:
+            return await listener.api.begin(MENU)
+        except TelegramError as error:
+            if not told:
+                text = f"{error} Telegram is asked again until it works."
+                await asyncio.to_thread(listener.teller.engine.store.note, Role.COMMUNICATOR, "note", text)
+                told = True
+            await asyncio.sleep(error.seconds if isinstance(error, Later) else pause)
+            pause = min(2 * pause, listener.pace.longest_pause)
+
+
+async def _prune(teller: Teller) -> None:
+    while True:
+        await asyncio.to_thread(teller.log.outbox.prune, teller.clock())
+        await asyncio.sleep(PRUNE_EVERY)
+
+
+__all__ = ["serve"]

@@ -1,0 +1,100 @@
+"""The door: which update comes from somebody on the allowlist, in the one chat; all others meet silence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cockpit.settings.values import TelegramSettings
+from cockpit.store.telegram import Person
+
+if TYPE_CHECKING:
+    from telegram import CallbackQuery, Message, Update, User
+
+LOCK_AFTER, LOCKED_FOR = 10, 600.0
+"""Presses that were no presses of ours, after which a person's presses are not looked at for so many seconds."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text that somebody sent."""
+
+    person: Person
+    text: str
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """A button that somebody pressed."""
+
+    person: Person
+    query: str
+    """The press's number, to tell the client that it arrived."""
+    token: str
+
+
+class Stranger(Exception):
+    """An update that is not acted on; says why, in a few words without anything of the stranger's."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass
+class Door:
+    """Lets in what the settings allow."""
+
+    settings: TelegramSettings
+    monotonic: Callable[[], float] = time.monotonic
+    _misses: dict[int, list[float]] = field(default_factory=dict)
+
+    def let_in(self, update: Update) -> Said | Pressed:
+        """What an update is, when it may be acted on. Raises Stranger for anything else."""
+        if update.callback_query is not None:
+            return self._press(update.callback_query)
+        if update.message is not None:
+            return self._message(update.message)
+        raise Stranger("not a new message or a press")
+
+    def missed(self, person: Person) -> None:
+        """Count a press with a token that was never given to this person."""
+        now = self.monotonic()
+        recent = [at for at in self._misses.get(person.id, ()) if at > now - LOCKED_FOR]
+        self._misses[person.id] = [*recent, now][-LOCK_AFTER:]
+
+    def _message(self, message: Message) -> Said:
+        if message.sender_chat is not None:
+            raise Stranger("in the name of a chat")
+        person = self._person(message.from_user, message.chat.id)
+        if message.forward_origin is not None or message.is_automatic_forward or message.via_bot is not None:
+            raise Stranger("a forwarded message", f"From {person.name}.")
+        if not message.text:
+            raise Stranger("a message without text", f"From {person.name}.")
+        return Said(person, message.text)
+
+    def _press(self, query: CallbackQuery) -> Pressed:
+        if query.inline_message_id is not None or query.message is None:
+            raise Stranger("a press outside the chat")
+        person = self._person(query.from_user, query.message.chat.id)
+        if not query.data:
+            raise Stranger("a press without data", f"From {person.name}.")
+        now = self.monotonic()
+        if len([at for at in self._misses.get(person.id, ()) if at > now - LOCKED_FOR]) >= LOCK_AFTER:
+            raise Stranger("locked after many false presses", f"From {person.name}.")
+        return Pressed(person, query.id, query.data)
+
+    def _person(self, user: User | None, chat: int) -> Person:
+        if user is None or user.is_bot:
+            raise Stranger("not from a person")
+        known: Mapping[int, Person] = {
+            each.id: Person(each.id, each.name, frozenset(each.rights)) for each in self.settings.users
+        }
+        if user.id not in known:
+            raise Stranger("not on the allowlist", f"The last was user {user.id}.")
+        if chat != self.settings.chat:
+            raise Stranger("in another chat", f"From {known[user.id].name}.")
+        return known[user.id]
