@@ -15,6 +15,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from cockpit.agent.communicator import happened_since
 from cockpit.files import data_file
 from cockpit.model import CockpitError
 from cockpit.screens import intents
@@ -110,7 +111,7 @@ class CockpitApp(Answers):
     async def _look_back(self, engine: Engine) -> None:
         """Say what happened since the operator last looked."""
         looked = await engine.looked()
-        since = await asyncio.to_thread(self.desk.happened_since, looked)
+        since = await asyncio.to_thread(happened_since, self.desk.reader, looked)
         if since and looked is not None:
             self.desk.since = f"Since you last looked ({moment(looked, self.desk.clock())}): {since}"
         self.catch_up()

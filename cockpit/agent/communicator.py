@@ -10,19 +10,20 @@ from cockpit.model import JSON, Applied, Event, Incident, IncidentStatus, Propos
 from cockpit.store.reader import Reader
 
 
-def since_last_look(reader: Reader, looked_at: float | None) -> str:
-    """One sentence on what happened since the operator last looked; empty when nothing did, or at the first look."""
-    if looked_at is None:
+def happened_since(reader: Reader, looked: float | None) -> str:
+    """What became of incidents since the operator last looked, in a few words; empty when nothing did."""
+    if looked is None:
         return ""
-    incidents = [incident for incident in reader.incidents() if incident.updated_at > looked_at]
-    parts = [
-        (sum(i.opened_at > looked_at for i in incidents), "opened"),
-        (sum((i.resolved_at or 0.0) > looked_at for i in incidents), "resolved"),
-        (sum(i.status is IncidentStatus.WAITING for i in incidents), "wait for a decision"),
-        (sum(i.status is IncidentStatus.ESCALATED for i in incidents), "need a person"),
-    ]
-    told = ", ".join(f"{number} {what}" for number, what in parts if number)
-    return f"Since you last looked ({stamp(looked_at)}): {told}." if told else ""
+    incidents = reader.incidents()
+    waits = sum(each.status is IncidentStatus.WAITING for each in incidents)
+    counts = (
+        (sum(each.opened_at > looked for each in incidents), "new"),
+        (sum((each.resolved_at or 0.0) > looked for each in incidents), "resolved"),
+        (waits, "waits for you" if waits == 1 else "wait for you"),
+        (sum(each.status is IncidentStatus.ESCALATED for each in incidents), "without a way out"),
+    )
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"incidents: {told}." if told else ""
 
 
 def markdown(reader: Reader, incident_id: int) -> str:

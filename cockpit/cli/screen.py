@@ -73,11 +73,7 @@ async def _demo(settings: Settings, chaos: float | None) -> int:
     from cockpit.lab.demo import demo
 
     async with demo(settings, output.talk, chaos=chaos) as (lab_settings, faults):
-        making_trouble = asyncio.create_task(faults.chaos())
-        try:
-            return await _watch(lab_settings, lambda: _engine(lab_settings, faults))
-        finally:
-            making_trouble.cancel()
+        return await _watch(lab_settings, lambda: _engine(lab_settings, faults))
 
 
 async def _watch(settings: Settings, open_engine: Callable[[], Engine] | None) -> int:

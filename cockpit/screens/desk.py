@@ -104,21 +104,6 @@ class Desk:
         busy = [f"{BUSY[each.status]} {each.service}" for each in incidents if each.status in BUSY]
         return (busy[0] + (f" and {len(busy) - 1} more" if len(busy) > 1 else "")) if busy else "watching"
 
-    def happened_since(self, looked: float | None) -> str:
-        """What became of incidents since then, in a few words; empty when nothing did."""
-        if looked is None:
-            return ""
-        incidents = self.reader.incidents()
-        waits = sum(each.status is IncidentStatus.WAITING for each in incidents)
-        counts = (
-            (sum(each.opened_at > looked for each in incidents), "new"),
-            (sum((each.resolved_at or 0.0) > looked for each in incidents), "resolved"),
-            (waits, "waits for you" if waits == 1 else "wait for you"),
-            (sum(each.status is IncidentStatus.ESCALATED for each in incidents), "without a way out"),
-        )
-        told = ", ".join(f"{count} {what}" for count, what in counts if count)
-        return f"incidents: {told}." if told else ""
-
     def timeline(self, key: object) -> tuple[Event, ...]:
         """The events of an incident, oldest first; none for anything else."""
         return tuple(self.reader.events(incident=key)) if isinstance(key, int) else ()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.agent.communicator import markdown, since_last_look
+from cockpit.agent.communicator import happened_since, markdown
 from cockpit.engine import Engine
 from cockpit.model import Approval, CockpitError, IncidentStatus, Proposal, ProposalState, Refused, Verdict
 from cockpit.settings import PolicySettings, Settings
@@ -264,7 +264,7 @@ def test_the_operator_is_told_what_happened_meanwhile(running: Running) -> None:
     running.start()
     running.trouble()
     running.waiting()
-    assert "1 opened" in since_last_look(running.engine.reader, looked)
+    assert "1 new" in happened_since(running.engine.reader, looked)
 
 
 def test_what_was_never_done_cannot_be_undone(running: Running) -> None:
