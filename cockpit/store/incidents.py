@@ -240,6 +240,11 @@ def _existing(log: Transaction, incident: int) -> sqlite3.Row:
     return row
 
 
+def _told_of_run(run: int, call: Call, status: RunStatus, error_type: str) -> dict[str, JSON]:
+    told: dict[str, JSON] = {"run": run, "tool": call.tool, "status": status}
+    return {**told, "error_type": error_type} if error_type else told
+
+
 def record_run(
     log: Transaction,
     incident: int | None,
@@ -267,16 +272,13 @@ def record_run(
         started_at=float(started_at),
         seconds=float(seconds),
     )
-    told: dict[str, JSON] = {"run": run, "tool": call.tool, "status": status}
-    if error_type:
-        told["error_type"] = error_type
     log.event(
         "run",
         f"{call.tool}: {summary}",
         actor=actor,
         incident=incident,
         service=call.service,
-        data=told,
+        data=_told_of_run(run, call, status, error_type),
         vouches=[("run", run)],
     )
     row = log.row("run", run)
