@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -147,10 +147,10 @@ class Place:
     def approve(self, proposal: Proposal, *more: str) -> subprocess.CompletedProcess[str]:
         return self.command("approve", str(proposal.id), "--digest", proposal.digest, *more)
 
-    def check(self, number: int = 0) -> None:
-        """Everything that must hold, in a log that nobody has open."""
+    def check(self, number: int = 0, accepted: Collection[str] = ()) -> None:
+        """Everything that must hold, in a log that nobody has open; `accepted` are alerts that were answered."""
         with Store.open(self.data / "cockpit.db") as store:
-            check_invariants(store, self.world(number), self.data)
+            check_invariants(store, self.world(number), self.data, accepted=accepted)
 
 
 def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:

@@ -1,10 +1,8 @@
-"""What must hold after every fault: invariants I1 to I5 and I7 over the store and the world.
-
-I6 (accepted webhooks) and I8 (the daemon comes back by itself) belong to the daemon.
-"""
+"""What must hold after every fault: the invariants I1 to I8 over the store and the world."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from cockpit.model import ChangeState, ProposalState, Verdict, digest
@@ -12,9 +10,19 @@ from cockpit.store.audit import verify
 from cockpit.store.store import Store
 
 
-def check_invariants(store: Store, folder: Path, data: Path) -> None:
-    """Fail with the invariant that is broken."""
+def check_invariants(store: Store, folder: Path, data: Path, *, accepted: Collection[str] = ()) -> None:
+    """Fail with the invariant that is broken.
+
+    Args:
+        store: the log, opened anew after the fault; that it opens without a hand is the first half of I8.
+        folder: the world.
+        data: the log's folder.
+        accepted: fingerprints of the alerts that were answered as taken.
+    """
     reader = store.reader
+    known = {raised.alert.fingerprint for raised in reader.alerts()}
+    assert set(accepted) <= known, "I6: an alert was answered and lost"
+    assert not store.unsettled(), "I8: a change was left half-way, and nothing settled it"
     effects_file = folder / "effects"
     effects = effects_file.read_text().splitlines() if effects_file.exists() else []
     explained: dict[str, int] = {}

@@ -235,7 +235,11 @@ class Handler(BaseHTTPRequestHandler):
         api = self.server_api
         path = urlsplit(self.path)
         method = path.path.removeprefix(f"/bot{TOKEN}/")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        wanted = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(wanted)
+        if len(body) < wanted:  # whoever asked has hung up half-way, as a cancelled request does
+            self.close_connection = True
+            return
         if method not in METHODS:
             found = path.path.startswith(f"/bot{TOKEN}/")
             self.reply(404 if found else 401, {"description": "Not Found" if found else "Unauthorized"})
