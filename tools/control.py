@@ -83,12 +83,13 @@ class ServiceStatus:
         It is systemd's InvocationID, or what the configured status command prints, which ought to name a process.
         Raises Unreachable and Unexpected as `running` does.
         """
-        if not await self.running():
-            return ""
         if self.unit:
+            if not await self.running():
+                return ""
             argv = ("systemctl", "show", "--property=InvocationID", "--value", "--", str(self.unit))
             return (await execute(argv, seconds=TIME_LIMIT)).text.strip()
-        return (await self._execute("status")).text.strip()[:500]
+        output = await self._execute("status")
+        return "" if output.status else output.text.strip()[:500]
 
     async def _execute(self, verb: str) -> Output:
         argv = self.argv(verb)

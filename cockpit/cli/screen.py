@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from argparse import Namespace
 from collections.abc import Callable
@@ -93,6 +94,8 @@ async def _watch(settings: Settings, open_engine: Callable[[], Engine] | None) -
     app = Screen(Desk(reader), engine if open_engine else None)
     if settings.theme:
         app.theme = settings.theme
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # without this the demo's servers would outlive the screen
+        asyncio.get_running_loop().add_signal_handler(ending, app.exit)
     try:
         said = await app.run_async()
     finally:
