@@ -83,7 +83,7 @@ class Agent:
     async def _let_changes_end(self) -> None:
         """Wait a little for what is being applied; what takes longer stays in the journal and is looked at later."""
         until = time.monotonic() + LETS_END
-        while self._busy and self.store.unsettled() and time.monotonic() < until:
+        while self._busy and self.store.reader.unsettled() and time.monotonic() < until:
             await asyncio.wait(self._busy.values(), timeout=0.05)
 
     async def _hand_along(self) -> None:

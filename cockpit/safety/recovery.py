@@ -13,7 +13,7 @@ async def recover(executor: Executor) -> list[Applied]:
     from its target: applied, not applied, or unknown, and then a person is asked.
     """
     store = executor.store
-    left = store.unsettled()
+    left = store.reader.unsettled()
     for applied in left:
         if applied.state is ChangeState.CLAIMED:
             state, outcome = ChangeState.SKIPPED, "Not applied: the process ended before it was begun."

@@ -172,7 +172,7 @@ class Daemon:
 
     async def _let_changes_end(self) -> None:
         """No change is interrupted for a new config."""
-        while self.engine.store.unsettled() and not self._ending:  # noqa: ASYNC110  what ends it may be another process
+        while self.engine.store.reader.unsettled() and not self._ending:  # noqa: ASYNC110  what ends it may be another process
             await asyncio.sleep(0.1)
 
     async def _take(self, configured: Configured) -> None:

@@ -314,10 +314,6 @@ class Store:
         with self._transaction() as log:
             proposals.settle(log, proposal, state, outcome)
 
-    def unsettled(self) -> list[Applied]:
-        """Changes that were claimed and have no outcome: after a crash, those to look into."""
-        return self.reader.unsettled()
-
     def freeze(self, by: str | None, *, actor: str = "operator") -> None:
         """Freeze all changes, or with None let them go on; `actor` is who let them."""
         text = f"Changes are frozen by {by}." if by else "Changes are allowed again."

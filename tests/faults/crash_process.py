@@ -84,7 +84,7 @@ async def live(data: Path, folder: Path, tool: str, *, naive: bool = False) -> N
 
 async def run_again(executor: Executor) -> None:
     """The broken twin of recovery: what was being applied is simply applied again."""
-    for applied in executor.store.unsettled():
+    for applied in executor.store.reader.unsettled():
         await executor._write(applied.change)
 
 

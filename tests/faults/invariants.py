@@ -22,7 +22,7 @@ def check_invariants(store: Store, folder: Path, data: Path, *, accepted: Collec
     reader = store.reader
     known = {raised.alert.fingerprint for raised in reader.alerts()}
     assert set(accepted) <= known, "I6: an alert was answered and lost"
-    assert not store.unsettled(), "I8: a change was left half-way, and nothing settled it"
+    assert not store.reader.unsettled(), "I8: a change was left half-way, and nothing settled it"
     effects_file = folder / "effects"
     effects = effects_file.read_text().splitlines() if effects_file.exists() else []
     explained: dict[str, int] = {}

@@ -83,7 +83,7 @@ def settled(store: Store) -> bool:
     """Nothing is left half-way, and no proposal is open."""
     states = {proposal.state for proposal in store.reader.proposals()}
     return (
-        not store.unsettled()
+        not store.reader.unsettled()
         and states <= {ProposalState.DONE, ProposalState.FAILED}
         and all(
             applied.state in (ChangeState.DONE, ChangeState.FAILED, ChangeState.SKIPPED)

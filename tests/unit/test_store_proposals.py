@@ -181,7 +181,7 @@ def test_an_approved_proposal_is_claimed_once(log: Log) -> None:
     [applied] = log.claimed(proposal)
     assert (applied.change, applied.state, applied.position) == (plan_of_one().changes[0], ChangeState.CLAIMED, 0)
     assert log.store.claim(proposal.id, proposal.digest, START) is None
-    assert log.store.reader.applied(proposal.id) == log.store.unsettled() == [applied]
+    assert log.store.reader.applied(proposal.id) == log.store.reader.unsettled() == [applied]
 
 
 def test_a_claim_after_the_deadline_is_refused(log: Log) -> None:
