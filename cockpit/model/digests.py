@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 
@@ -20,6 +19,8 @@ def digest(call: Call, plan: Plan) -> str:
     Figures that move by themselves (`Change.observed`) and prose (`summary`, `risk`, `why`)
     are left out: they explain the change and are not the change.
     """
+    import hashlib  # reading commands never need a digest, and OpenSSL costs them milliseconds
+
     changes = []
     for change in plan.changes:
         covered = asdict(change)
