@@ -11,6 +11,7 @@ from cockpit.model.states import (
     Role,
     RunStatus,
     Severity,
+    Tier,
     Verdict,
 )
 from cockpit.model.values import (
@@ -65,6 +66,7 @@ __all__ = [
     "Service",
     "ServiceError",
     "Severity",
+    "Tier",
     "Unexpected",
     "Unreachable",
     "Verdict",

@@ -123,3 +123,12 @@ class RunStatus(StrEnum):
     NOTHING = "nothing"
     """The tool worked, and there was nothing to report."""
     ERROR = "error"
+
+
+class Tier(StrEnum):
+    """What a model is good for."""
+
+    FAST = "fast"
+    STRONG = "strong"
+    LOCAL = "local"
+    """Runs on a machine of the operator's own: asked last, and also when the budget is used up."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from cockpit.model import Approval, CockpitError, Service, Severity
 
 if TYPE_CHECKING:
+    from cockpit.settings.models import ModelsSettings
     from cockpit.settings.tables import Secret
 
 Keys: TypeAlias = tuple[str, ...]
@@ -293,6 +294,10 @@ class Settings:
     http: HttpSettings | None = None
     """Where the daemon listens; None when it does not."""
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    models: ModelsSettings | None = None
+    """None while no model is configured: nothing then speaks of models."""
+    notes_folder: Path = field(default_factory=lambda: config_home(os.environ) / "notes")
+    """The operator's own notes, Markdown, for investigations."""
     operator: str = field(default_factory=login)
     """Who decides; written into the change log."""
     theme: str = ""

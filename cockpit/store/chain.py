@@ -74,6 +74,40 @@ SEALED: Mapping[str, Sequence[str]] = {
     ),
     "decision": ["proposal", "verdict", "actor", "channel", "at", "digest", "reason"],
     "change": ["id", "proposal", "position", "service", "body", "state", "claimed_at", "finished_at", "outcome"],
+    "inquiry": (
+        [
+            "id",
+            "incident",
+            "service",
+            "question",
+            "actor",
+            "state",
+            "created_at",
+            "model",
+            "tokens",
+            "dollars",
+            "finished_at",
+            "outcome",
+            "answer",
+        ]
+    ),
+    "model_call": (
+        [
+            "id",
+            "inquiry",
+            "model",
+            "tier",
+            "at",
+            "seconds",
+            "input_tokens",
+            "output_tokens",
+            "dollars",
+            "outcome",
+            "error",
+            "sent",
+            "reply",
+        ]
+    ),
     "checkpoint": ["event", "mac", "at", "removed"],
 }
 """The tables whose every row an event vouches for, with the columns that it covers. The first is the key."""

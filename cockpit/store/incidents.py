@@ -38,6 +38,9 @@ REOPENINGS = """
 select count(*) as times from event
 where incident = ? and kind = 'status' and at > ? and json_extract(data, '$.reopened') = 1
 """
+FINDABLE = """
+insert into incident_words (rowid, service, title, cause) select id, service, title, cause from incident where id = ?
+"""
 RESOLVED_ALERT = "update alert set resolved_at = ? where fingerprint = ? and resolved_at is null returning id, incident"
 
 
@@ -230,6 +233,9 @@ def advance(
         data={**data, "status": status, "was": row["status"]},
         vouches=[("incident", incident)],
     )
+    if status == IncidentStatus.RESOLVED:
+        log.execute("delete from incident_words where rowid = ?", incident)
+        log.execute(FINDABLE, incident)
     return incident_from(_existing(log, incident))
 
 

@@ -140,9 +140,16 @@ def _members(log: Transaction) -> tuple[dict[str, str], set[str]]:
         member[name] = member[f"decision:{row['id']}"] = story
         if row["state"] in OPEN:
             staying.add(story)
+    for row in log.all("select id, incident, finished_at from inquiry"):
+        name = f"inquiry:{row['id']}"
+        member[name] = name if row["incident"] is None else f"incident:{row['incident']}"
+        if row["finished_at"] is None:
+            staying.add(member[name])
+    for row in log.all("select id, inquiry from model_call"):
+        member[f"model_call:{row['id']}"] = member[f"inquiry:{row['inquiry']}"]
     for row in log.all("select id, proposal from change"):
         member[f"change:{row['id']}"] = member[f"proposal:{row['proposal']}"]
-    for table in ("incident", "proposal"):
+    for table in ("incident", "proposal", "inquiry"):
         newest = log.one(f"select max(id) as id from {table}")  # noqa: S608  our names
         if newest and newest["id"] is not None:
             staying.add(member.get(f"{table}:{newest['id']}", f"{table}:{newest['id']}"))
@@ -165,6 +172,8 @@ def _remove(log: Transaction, until: int, gone: Mapping[str, list[int]]) -> None
     for table, rows in gone.items():
         column = SEALED[table][0]
         log.execute(f"delete from {table} where {column} in (select value from json_each(?))", log.json([*rows]))  # noqa: S608  our names
+    words = log.json([*gone.get("incident", [])])
+    log.execute("delete from incident_words where rowid in (select value from json_each(?))", words)
     log.execute("delete from event where id <= ?", until)
     for trigger in triggers:
         log.execute(trigger["sql"])

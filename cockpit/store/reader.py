@@ -6,8 +6,9 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cockpit.model import (
     JSON,
@@ -27,6 +28,9 @@ from cockpit.store.connection import explained, reading
 from cockpit.store.heartbeats import KNOWN, Beat, beat_from
 from cockpit.store.mutes import RUNNING, mute_from
 from cockpit.store.rows import Raised
+
+if TYPE_CHECKING:
+    from cockpit.store.asked import Asked
 
 Value = TypeVar("Value")
 
@@ -230,6 +234,13 @@ class Reader:
     def beats(self) -> list[Beat]:
         """The last sign of life of everyone that is waited for."""
         return self._values(beat_from, KNOWN)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What models were asked."""
+        from cockpit.store.asked import Asked
+
+        return Asked(self._fetch)
 
     def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
         """The rows of a query, for the doors of the store to its own tables."""

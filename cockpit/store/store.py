@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlite_utils import Database
 
@@ -48,16 +48,14 @@ from cockpit.store.reader import Reader
 from cockpit.store.telegram import TelegramLog
 from cockpit.store.transaction import Scrub, Transaction
 
+if TYPE_CHECKING:
+    from cockpit.store.inquiries import Inquiries
+
 KEY, HEAD = "audit.key", "audit.head"
 """Names of the chain's key and of the first anchor, beside the log."""
 
 
 MAC_OF = "select hex(mac) as mac from event where id = ? union all select mac from checkpoint where event = ?"
-
-
-def identity(value: JSON) -> JSON:
-    """The scrubber that leaves everything as it is."""
-    return value
 
 
 class Store:
@@ -85,7 +83,7 @@ class Store:
         cls,
         path: Path,
         *,
-        scrub: Scrub = identity,
+        scrub: Scrub = lambda value: value,
         anchors: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> Self:
@@ -127,6 +125,13 @@ class Store:
     def heartbeats(self) -> Heartbeats:
         """The signs of life that others send."""
         return Heartbeats(self._transaction)
+
+    @cached_property
+    def inquiries(self) -> Inquiries:
+        """What models are asked."""
+        from cockpit.store.inquiries import Inquiries
+
+        return Inquiries(self._transaction)
 
     @cached_property
     def notices(self) -> Notices:

@@ -26,6 +26,8 @@ ROW_OF = {
     "proposal": "select * from proposal where id = ?",
     "decision": "select * from decision where proposal = ?",
     "change": "select * from change where id = ?",
+    "inquiry": "select * from inquiry where id = ?",
+    "model_call": "select * from model_call where id = ?",
     "checkpoint": "select * from checkpoint where event = ?",
 }
 APPEND = """

@@ -22,9 +22,11 @@ from cockpit.model import (
     ProposalState,
     Service,
     Severity,
+    Tier,
     Verdict,
     digest,
 )
+from cockpit.model.inquiries import CallOutcome, Estimate, Inquiry, InquiryState, ModelCall
 from cockpit.store.audit import Problem, verify
 from cockpit.store.store import Store
 
@@ -97,11 +99,24 @@ class Log:
             self.store.finish(applied.id, ChangeState.DONE, "It reads as wanted.", self.clock.now)
         self.store.settle(proposal.id, ProposalState.DONE, "Applied and verified.")
 
+    def asked(self, incident: int | None = None, service: str = "redis/main", *, model: str = "mini") -> Inquiry:
+        """A question that a model was asked, and answered."""
+        inquiries = self.store.inquiries
+        inquiry = inquiries.ask(incident, service, "", "analyst", estimate=Estimate(model, 900, 0.0002), wait=False)
+        assert inquiries.begin(inquiry.id)
+        call = ModelCall(
+            0, inquiry.id, model, Tier.FAST, self.clock.now, 1.5, 900, 120, 0.0002, CallOutcome.ANSWERED,
+            sent={"messages": ["why?"]}, reply={"text": "memory"},
+        )  # fmt: skip
+        inquiries.called(call)
+        return inquiries.finish(inquiry.id, InquiryState.ANSWERED, "The memory is full.", {"cause": "memory is full"})
+
     def lived_through(self, service: str, *, after: int = 2) -> int:
         """One incident from its alert to its end."""
         incident = self.opened(service)
         looked = Finding("Memory is full.", {"used_bytes": 1e9, "clients": [{"name": "app", "bytes": 512}]})
         self.store.record_run(incident, Call("check_redis_memory", service), looked, "", self.clock.now, 0.2)
+        self.asked(incident, service)
         self.store.advance(incident, IncidentStatus.WAITING, actor="healer", text="A change is proposed.")
         self.carried_out(self.approved(incident, service, after=after))
         self.store.clear_alerts([f"{service}:redis-down"], self.clock.now)

@@ -18,6 +18,7 @@ from cockpit.store.chain import GENESIS, SEALED, link, load_key, seal
 from tests.unit.store_examples import Kept, live
 
 EDITS = 500
+LINKS = ("id", "proposal", "incident", "inquiry")
 FILLED = [table for table in SEALED if table != "checkpoint"]
 """The tables that hold rows here: nothing was pruned yet."""
 NO_KEY = bytes(32)
@@ -182,7 +183,7 @@ def rebuild_with_the_key(vandal: Vandal, kept: Kept) -> str:
 
 def edit_row(vandal: Vandal, _: Kept) -> str:
     table = vandal.dice.choice(FILLED)
-    return vandal.edit(table, tuple(column for column in SEALED[table] if column not in ("id", "proposal", "incident")))
+    return vandal.edit(table, tuple(column for column in SEALED[table] if column not in LINKS))
 
 
 def delete_row(vandal: Vandal, _: Kept) -> str:

@@ -1,0 +1,157 @@
+"""What models were asked, read from the log: for the screen, the budget and the choice of a model."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from cockpit.model import CockpitError, Incident, Tier
+from cockpit.model.inquiries import CallOutcome, Estimate, Inquiry, InquiryState, ModelCall, ModelRecord
+from cockpit.store.rows import incident_from
+
+WITH_PROGRESS = """
+select inquiry.*, coalesce(inquiry_progress.text, '') as progress
+from inquiry left join inquiry_progress on inquiry_progress.inquiry = inquiry.id
+"""
+ONE = f"{WITH_PROGRESS} where inquiry.id = ?"
+UNENDED = f"{WITH_PROGRESS} where finished_at is null order by inquiry.id"
+OF_INCIDENT = f"{WITH_PROGRESS} where incident = ? order by inquiry.id desc"
+LATEST = f"{WITH_PROGRESS} order by inquiry.id desc limit ?"
+CALLS = "select * from model_call where inquiry = ? order by id"
+SPENT = "select coalesce(sum(dollars), 0) as dollars from model_call where at >= ?"
+SPENT_ON = """
+select coalesce(sum(model_call.dollars), 0) as dollars from model_call
+join inquiry on inquiry.id = model_call.inquiry where inquiry.incident = ?
+"""
+KEPT = "select inquiry from kept_answer where digest = ? and at >= ?"
+SIMILAR = """
+select incident.* from incident_words join incident on incident.id = incident_words.rowid
+where incident_words match ? and incident.id <> ? order by bm25(incident_words) limit ?
+"""
+RECORDS = """
+select model, count(*) as calls, sum(outcome = 'answered') as answered, sum(input_tokens) as input_tokens,
+  sum(output_tokens) as output_tokens, sum(dollars) as dollars,
+  coalesce(avg(case when outcome = 'answered' then seconds end), 0) as seconds
+from model_call group by model order by model
+"""
+# Which model gave the cause: the one whose call was the last to be answered in an inquiry that was.
+CAUSES = """
+select model_call.model, incident.id as incident, incident.service, incident.title,
+  coalesce((select json_extract(event.data, '$.worked') from event
+    where event.incident = incident.id and event.kind = 'feedback' order by event.id desc limit 1),
+    (select max(proposal.state = 'done') from proposal where proposal.incident = incident.id
+      and proposal.created_at >= inquiry.created_at and incident.status = 'resolved'), 0) as confirmed
+from inquiry
+join model_call on model_call.id = (select max(id) from model_call where inquiry = inquiry.id and outcome = 'answered')
+join incident on incident.id = inquiry.incident
+where inquiry.state = 'answered' and inquiry.question = ''
+"""
+
+
+class Asked:
+    """Reads what models were asked. Made by `Reader.asked`.
+
+    Args:
+        rows: runs a query that only reads.
+    """
+
+    def __init__(self, rows: Callable[..., list[sqlite3.Row]]) -> None:
+        self._rows = rows
+
+    def inquiry(self, id: int) -> Inquiry:
+        """One inquiry. Raises CockpitError when there is none of that number."""
+        found = self._rows(ONE, id)
+        if not found:
+            raise CockpitError(f"There is no inquiry {id}.", "Ask with: cockpit ask")
+        return inquiry_from(found[0])
+
+    def unended(self) -> list[Inquiry]:
+        """What waits for a yes, is open, or runs; oldest first."""
+        return [inquiry_from(row) for row in self._rows(UNENDED)]
+
+    def of(self, incident: int) -> list[Inquiry]:
+        """What was asked about an incident, newest first."""
+        return [inquiry_from(row) for row in self._rows(OF_INCIDENT, incident)]
+
+    def latest(self, limit: int = 50) -> list[Inquiry]:
+        """The last that was asked, newest first."""
+        return [inquiry_from(row) for row in self._rows(LATEST, limit)]
+
+    def calls(self, inquiry: int) -> list[ModelCall]:
+        """The calls of models that an inquiry took, oldest first."""
+        return [model_call_from(row) for row in self._rows(CALLS, inquiry)]
+
+    def spent(self, since: float) -> float:
+        """Dollars that models cost since a time."""
+        return float(self._rows(SPENT, since)[0]["dollars"])
+
+    def spent_on(self, incident: int) -> float:
+        """Dollars that models cost for an incident."""
+        return float(self._rows(SPENT_ON, incident)[0]["dollars"])
+
+    def kept(self, digest: str, since: float) -> Inquiry | None:
+        """The inquiry that answered the same question with the same knowledge since a time."""
+        found = self._rows(KEPT, digest, since)
+        return self.inquiry(found[0]["inquiry"]) if found else None
+
+    def similar(self, words: Iterable[str], but: int, limit: int = 3) -> list[Incident]:
+        """Past incidents that share words with these, the most alike first."""
+        quoted = " OR ".join('"' + word.replace('"', '""') + '"' for word in words if word.strip())
+        return [incident_from(row) for row in self._rows(SIMILAR, quoted, but, limit)] if quoted else []
+
+    def records(self) -> list[ModelRecord]:
+        """What each model did so far, by name."""
+        causes = self._rows(CAUSES)
+        return [
+            ModelRecord(
+                **{key: row[key] for key in row.keys()},  # noqa: SIM118  a sqlite3.Row iterates over its values
+                diagnoses=sum(cause["model"] == row["model"] for cause in causes),
+                confirmed=sum(cause["model"] == row["model"] and bool(cause["confirmed"]) for cause in causes),
+            )
+            for row in self._rows(RECORDS)
+        ]
+
+    def causes(self) -> list[tuple[str, Incident, bool]]:
+        """The model that gave each incident's cause, with whether it was confirmed."""
+        return [(row["model"], self._incident(row["incident"]), bool(row["confirmed"])) for row in self._rows(CAUSES)]
+
+    def _incident(self, id: int) -> Incident:
+        return incident_from(self._rows("select * from incident where id = ?", id)[0])
+
+
+def inquiry_from(row: sqlite3.Row) -> Inquiry:
+    """An inquiry."""
+    return Inquiry(
+        id=row["id"],
+        incident=row["incident"],
+        service=row["service"],
+        question=row["question"],
+        asked_by=row["actor"],
+        state=InquiryState(row["state"]),
+        created_at=row["created_at"],
+        estimate=Estimate(row["model"], row["tokens"], row["dollars"]) if row["model"] else None,
+        finished_at=row["finished_at"],
+        outcome=row["outcome"],
+        answer=json.loads(row["answer"]),
+        progress=row["progress"],
+    )
+
+
+def model_call_from(row: sqlite3.Row) -> ModelCall:
+    """One call of a model."""
+    return ModelCall(
+        id=row["id"],
+        inquiry=row["inquiry"],
+        model=row["model"],
+        tier=Tier(row["tier"]),
+        at=row["at"],
+        seconds=row["seconds"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        dollars=row["dollars"],
+        outcome=CallOutcome(row["outcome"]),
+        error=row["error"],
+        sent=json.loads(row["sent"]),
+        reply=json.loads(row["reply"]),
+    )
