@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# pip compiles what it installs, but not what it only points to: without this the first start would do it.
+COMPILE = $(BIN)/python -m compileall -q cockpit widgets tools
 
 .PHONY: demo test soak bench lint types check clean
 
@@ -30,10 +32,12 @@ check: lint types test
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(COMPILE)
 	touch $@ $(VENV)/.demo
 
 $(BIN)/python:

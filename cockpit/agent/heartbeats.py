@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cockpit.agent.elapsed import Elapsed
 from cockpit.model import Alert
-from cockpit.settings.values import Heartbeat
+from cockpit.settings.daemon import Heartbeat
 from cockpit.store.store import Store
 
 LOOK_EVERY = 0.5

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from cockpit.agent.spans import window_end
 from cockpit.model import Level, Mute, Role, Service
-from cockpit.settings.values import Maintenance
+from cockpit.settings.daemon import Maintenance
 from cockpit.store.store import Store
 
 HEALTHY_LOOKS = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 
-from cockpit.settings.values import Maintenance
+from cockpit.settings.daemon import Maintenance
 
 
 def zone_of(name: str) -> tzinfo | None:

@@ -13,7 +13,7 @@ from cockpit.model import CockpitError
 
 def export(arguments: Namespace) -> int:
     """Print an incident as Markdown, in which what strangers wrote stays literal."""
-    with reading(settings_of(arguments)) as reader:
+    with reading(settings_of(arguments, whole=False)) as reader:
         if reader is None:
             raise CockpitError(
                 f"There is no incident {arguments.id}: nothing was ever recorded.", "Start the agent with: cockpit"

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from cockpit.toolkit import Registry
 
 
-def settings_of(arguments: Namespace) -> Settings:
-    """The settings this command works with. Raises SettingsError."""
+def settings_of(arguments: Namespace, *, whole: bool = True) -> Settings:
+    """The settings this command works with; not `whole` for one that only reads the log. Raises SettingsError."""
     flags: dict[str, bool] = {"policy.dry_run": True} if getattr(arguments, "dry", False) else {}
-    return load(getattr(arguments, "config", None), flags=flags)
+    return load(getattr(arguments, "config", None), flags=flags, whole=whole)
 
 
 def log_of(settings: Settings) -> Path:

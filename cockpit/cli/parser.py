@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
+VALUED = ("--config", "--log-format", "--chaos")
+"""Options before a command that take a value."""
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def parser(argv: Sequence[str] = ()) -> ArgumentParser:
-    """The parser of the whole command line; where `argv` starts with a command, of that command and its like.
+    """The parser of the whole command line; where `argv` names a command, of that command and its like.
 
     Building all of it takes as long as reading the log does.
     """
@@ -44,10 +46,19 @@ def parser(argv: Sequence[str] = ()) -> ArgumentParser:
     top.add_argument("--dry-run", action="store_true", dest="dry", help="plan and show changes, never apply one")
     top.add_argument("--readonly", action="store_true", help="show what is recorded; look at nothing, change nothing")
     commands = top.add_subparsers(metavar="COMMAND", title="commands")
+    meant = COMMANDS.intersection(argv) if _first_word(argv) in COMMANDS else COMMANDS
     for add, names in GROUPS:
-        if not argv or argv[0] in names or argv[0] not in COMMANDS:
+        if not meant.isdisjoint(names):
             add(commands)
     return top
+
+
+def _first_word(argv: Sequence[str]) -> str:
+    """The first argument that is neither an option nor the value of one; empty when there is none."""
+    for before, word in zip(("", *argv), argv, strict=False):
+        if not word.startswith("-") and before not in VALUED:
+            return word
+    return ""
 
 
 def seconds(text: str) -> float:

@@ -41,7 +41,7 @@ def unmute(arguments: Namespace) -> int:
 def mutes(arguments: Namespace) -> int:
     """List the mutes that are in force."""
     now = time.time()
-    with reading(settings_of(arguments)) as reader:
+    with reading(settings_of(arguments, whole=False)) as reader:
         found = reader.mutes(now) if reader else []
     if arguments.json:
         output.as_json(mutes=[asdict(each) for each in found])

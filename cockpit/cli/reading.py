@@ -21,7 +21,7 @@ NEVER = Health(Level.UNKNOWN, "Not looked at yet.")
 
 def services(arguments: Namespace) -> int:
     """List services with the last that is known of each."""
-    settings = settings_of(arguments)
+    settings = settings_of(arguments, whole=False)
     with reading(settings) as reader:
         known = {watched.service.name: watched for watched in reader.services()} if reader else {}
     found = [known.pop(service.name, Watched(service, NEVER, None, 0.0)) for service in settings.services]
@@ -53,7 +53,7 @@ def services(arguments: Namespace) -> int:
 
 def incidents(arguments: Namespace) -> int:
     """List incidents, those that wait for a person first."""
-    with reading(settings_of(arguments)) as reader:
+    with reading(settings_of(arguments, whole=False)) as reader:
         found = reader.incidents(unresolved_only=not arguments.all) if reader else []
     if arguments.json:
         output.as_json(incidents=[asdict(incident) for incident in found])
@@ -75,7 +75,7 @@ def incidents(arguments: Namespace) -> int:
 
 def changes(arguments: Namespace) -> int:
     """List proposals and what became of them, newest first."""
-    with reading(settings_of(arguments)) as reader:
+    with reading(settings_of(arguments, whole=False)) as reader:
         found = reader.proposals(limit=max(arguments.limit, 0)) if reader else []
         if arguments.json:
             output.as_json(changes=[told(reader, proposal) for proposal in found if reader])

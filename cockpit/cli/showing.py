@@ -21,7 +21,7 @@ EVENTS = 5000
 
 def show(arguments: Namespace) -> int:
     """Show an incident with its timeline, evidence and proposals; or one proposal."""
-    with reading(settings_of(arguments)) as reader:
+    with reading(settings_of(arguments, whole=False)) as reader:
         if reader is None:
             raise CockpitError("Nothing was ever recorded.", "Start the agent with: cockpit")
         if arguments.proposal:

@@ -10,9 +10,10 @@ from typing import Any
 
 from cockpit.model import Role
 from cockpit.settings.checks import at_least, chosen, dotted, fitted, unknown
+from cockpit.settings.daemon import AlertmanagerSettings, HttpSettings, Matcher, Token
 from cockpit.settings.sources import Found
 from cockpit.settings.tables import Key, rows, table
-from cockpit.settings.values import AlertmanagerSettings, HttpSettings, Keys, Matcher, Origin, SettingsError, Token
+from cockpit.settings.values import Keys, Origin, SettingsError
 from cockpit.text import Redactor
 
 SCOPES = ("read", "alert", "approve")
@@ -120,8 +121,10 @@ def with_tokens(settings: HttpSettings | None, redactor: Redactor) -> HttpSettin
     return replace(settings, tokens=tuple(replace(token, value=values[token.name]) for token in settings.tokens))
 
 
-def alertmanager(found: Found) -> AlertmanagerSettings:
-    """The table `alertmanager`. Raises SettingsError for a key or a matcher that is none."""
+def alertmanager(found: Found) -> AlertmanagerSettings | None:
+    """The table `alertmanager`; None where there is none. Raises SettingsError for a key or a matcher that is none."""
+    if not any(keys[0] == "alertmanager" for keys in found):
+        return None
     watchdog, services = 0.0, {}
     for keys, (raw, origin) in found.items():
         if keys[0] != "alertmanager" or (raw == {} and len(keys) < 3):

@@ -9,11 +9,8 @@ from typing import Any
 
 from cockpit.model import JSON, Approval
 from cockpit.settings.checks import at_least, chosen, dotted, fitted, hours, unknown
-from cockpit.settings.http import alertmanager, http
-from cockpit.settings.notifying import TABLES, notifying
 from cockpit.settings.services import services
 from cockpit.settings.sources import Found, from_environment, merged, places, read
-from cockpit.settings.telegram import telegram
 from cockpit.settings.values import Keys, Origin, PolicySettings, Settings, SettingsError, config_home, data_home
 
 GENERAL: dict[str, type] = {"data_folder": str, "runbook_folder": str, "anchors": list, "operator": str, "theme": str}
@@ -28,6 +25,8 @@ POLICY: dict[str, type] = {
 }
 LEAST = {"deadline": 1.0, "changes_per_hour": 0, "failures_before_pause": 1, "pause_seconds": 0}
 PATHS = ("data_folder", "runbook_folder")
+TELLING = ("notify", "escalation", "gitea", "deadman", "heartbeats", "maintenance")
+"""The tables about telling people."""
 LISTENING = ("http", "alertmanager", "telegram")
 """The tables about what the daemon takes in, and whom it asks."""
 LEVELS = {level.value: level for level in Approval}
@@ -38,6 +37,7 @@ def load(
     *,
     flags: Mapping[str, JSON] | None = None,
     environ: Mapping[str, str] | None = None,
+    whole: bool = True,
 ) -> Settings:
     """The settings, checked as far as that goes without knowing the kinds of service.
 
@@ -45,6 +45,8 @@ def load(
         config: the one file to read instead of the operator's and the machine's.
         flags: settings of the command line by dotted key, such as `policy.dry_run`.
         environ: the environment; this process's by default.
+        whole: whether to look into the tables about telling, asking and listening; whoever only reads the log
+            starts faster without.
 
     Raises:
         SettingsError: naming the place of the first wrong key or value, and the nearest valid key.
@@ -59,15 +61,25 @@ def load(
         data_folder=general.pop("data_folder", None) or data_home(environ),
         runbook_folder=general.pop("runbook_folder", None) or config_home(environ) / "runbooks",
         policy=_policy(found),
-        telegram=telegram(found),
-        http=http(found),
-        alertmanager=alertmanager(found),
         services=services({keys[1:]: entry for keys, entry in found.items() if keys[0] == "services"}),
         sources=tuple(files),
-        **notifying(found),
+        **(_beside(found) if whole else {}),
         origins={keys: origin for keys, (_, origin) in found.items()},
         **general,
     )
+
+
+def _beside(found: Found) -> dict[str, Any]:
+    from cockpit.settings.http import alertmanager, http
+    from cockpit.settings.notifying import notifying
+    from cockpit.settings.telegram import telegram
+
+    return {
+        "telegram": telegram(found),
+        "http": http(found),
+        "alertmanager": alertmanager(found),
+        **notifying(found),
+    }
 
 
 def _split(name: str) -> Keys:
@@ -83,8 +95,8 @@ def _known(found: Found) -> None:
         if keys[0] in ("policy", "services"):
             if len(keys) == 1 and value != {}:
                 raise SettingsError(f"{origin}: '{keys[0]}' must be a table.", f"Write it under [{keys[0]}].")
-        elif keys[0] not in {*GENERAL, *TABLES, *LISTENING}:
-            raise unknown(keys[:1], origin, {*GENERAL, *TABLES, *LISTENING, "policy", "services"})
+        elif keys[0] not in {*GENERAL, *TELLING, *LISTENING}:
+            raise unknown(keys[:1], origin, {*GENERAL, *TELLING, *LISTENING, "policy", "services"})
         if keys[0] == "policy" and len(keys) > 1 and keys[1] not in {*POLICY, "levels"}:
             raise unknown(keys[:2], origin, {*POLICY, "levels"})
 

@@ -9,21 +9,11 @@ from typing import Any, TypedDict
 
 from cockpit.model import Severity
 from cockpit.settings.checks import TIME, chosen, dotted, fitted, hours, no_such
+from cockpit.settings.daemon import Deadman, Escalation, Gitea, Heartbeat, Maintenance, Notify
 from cockpit.settings.services import NAME
 from cockpit.settings.sources import Found
 from cockpit.settings.tables import Key, Secret, rows, table, tables
-from cockpit.settings.values import (
-    Deadman,
-    Escalation,
-    Gitea,
-    Heartbeat,
-    Keys,
-    Maintenance,
-    Notify,
-    Origin,
-    Settings,
-    SettingsError,
-)
+from cockpit.settings.values import Keys, Origin, Settings, SettingsError
 
 KINDS = ("opened", "proposal", "escalated", "change", "resolved", "reminder")
 """Kinds of message, as `only` names them."""
@@ -226,4 +216,3 @@ MAINTENANCE = {
     "minutes": Key(float, least=0.1),
     "zone": Key(read=_zone),
 }
-TABLES = ("notify", "escalation", "gitea", "deadman", "heartbeats", "maintenance")

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from cockpit.model import Role
 from cockpit.settings.checks import at_least, chosen, dotted, fitted, hours
+from cockpit.settings.daemon import Operator, Right, TelegramSettings
 from cockpit.settings.http import is_loopback
 from cockpit.settings.sources import Found
 from cockpit.settings.tables import Key, rows, table
-from cockpit.settings.values import Keys, Operator, Origin, Right, SettingsError, TelegramSettings
+from cockpit.settings.values import Keys, Origin, SettingsError
 
 NAME = re.compile(r"\w[\w .'-]{0,62}")
 RIGHTS = {right.value: right for right in Right}

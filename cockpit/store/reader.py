@@ -23,14 +23,14 @@ from cockpit.model import (
     Run,
     Watched,
 )
-from cockpit.store import figures, rows, samples
+from cockpit.store import rows, samples
 from cockpit.store.connection import explained, reading
-from cockpit.store.heartbeats import KNOWN, Beat, beat_from
-from cockpit.store.mutes import RUNNING, mute_from
 from cockpit.store.rows import Raised
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what no command lists is loaded by the methods that read it
     from cockpit.store.asked import Asked
+    from cockpit.store.figures import Queue, Standing, Step
+    from cockpit.store.heartbeats import Beat
 
 Value = TypeVar("Value")
 
@@ -215,24 +215,34 @@ class Reader:
         by: str | None = json.loads(found[0]["data"])["by"] if found else None
         return by
 
-    def standing(self) -> figures.Standing:
+    def standing(self) -> Standing:
         """How many incidents and proposals stand where, at one moment."""
+        from cockpit.store import figures
+
         return figures.standing(self._fetch)
 
-    def queues(self, now: float) -> list[figures.Queue]:
+    def queues(self, now: float) -> list[Queue]:
         """What waits to be told, by channel and state."""
+        from cockpit.store import figures
+
         return self._values(figures.queue_from, figures.QUEUES, now, now)
 
-    def steps(self, after: int, until: int, limit: int = 1000) -> list[figures.Step]:
+    def steps(self, after: int, until: int, limit: int = 1000) -> list[Step]:
         """The first events after one id and up to another that running totals are made of, oldest first."""
+        from cockpit.store import figures
+
         return self._values(figures.step_from, figures.STEPS, after, until, limit)
 
     def mutes(self, now: float) -> list[Mute]:
         """The mutes that are in force, oldest first."""
+        from cockpit.store.mutes import RUNNING, mute_from
+
         return self._values(mute_from, RUNNING, now)
 
     def beats(self) -> list[Beat]:
         """The last sign of life of everyone that is waited for."""
+        from cockpit.store.heartbeats import KNOWN, beat_from
+
         return self._values(beat_from, KNOWN)
 
     @cached_property

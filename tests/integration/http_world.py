@@ -17,8 +17,9 @@ from cockpit.model import Service
 from cockpit.serve.http.limits import Limits
 from cockpit.serve.http.server import Server
 from cockpit.settings import PolicySettings, Settings
+from cockpit.settings.daemon import AlertmanagerSettings, HttpSettings, Token
 from cockpit.settings.tables import Secret
-from cockpit.settings.values import AlertmanagerSettings, HttpSettings, Origin, Token
+from cockpit.settings.values import Origin
 from cockpit.text import Redactor
 from tests.faults import world
 

@@ -14,7 +14,7 @@ from cockpit.files import data_file
 from cockpit.model import CockpitError, IncidentStatus, Role, Service
 from cockpit.serve.http.server import Server
 from cockpit.serve.http.signs import UNREPEATED, Ends, Watchdog
-from cockpit.settings.values import AlertmanagerSettings, HttpSettings, Matcher
+from cockpit.settings.daemon import AlertmanagerSettings, HttpSettings, Matcher
 from cockpit.store.intake import Cleared
 from tests.integration.http_world import alert, cockpit, until, webhook
 

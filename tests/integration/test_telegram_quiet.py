@@ -247,7 +247,7 @@ def test_no_secret_leaves_over_telegram(scene_of):
 
 
 def test_two_people_have_to_approve_where_that_is_asked(scene_of):
-    from cockpit.settings.values import Operator, Right
+    from cockpit.settings.daemon import Operator, Right
 
     users = (Operator(ADA, "Ada", frozenset(Right)), Operator(BOB, "Bob", frozenset(Right)))
     scene = scene_of(critical=True, two_people_for_critical=True, users=users).start()

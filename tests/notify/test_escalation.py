@@ -14,7 +14,7 @@ from cockpit.serve.notify.dispatcher import Dispatcher
 from cockpit.serve.notify.escalation import Escalations
 from cockpit.serve.notify.routes import Route, routes
 from cockpit.settings import Settings
-from cockpit.settings.values import Escalation
+from cockpit.settings.daemon import Escalation
 from tests.unit.store_examples import Clock, Log
 
 ORDER = Escalation(("phone", "mail", "siren"), after_minutes=10)

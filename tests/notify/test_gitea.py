@@ -15,7 +15,7 @@ from cockpit.serve.notify.channel import Channel
 from cockpit.serve.notify.dispatcher import Dispatcher
 from cockpit.serve.notify.gitea import GiteaDoor
 from cockpit.serve.notify.routes import TICKETS, Route
-from cockpit.settings.values import Gitea
+from cockpit.settings.daemon import Gitea
 from tests.notify.receiver import Receiver, Request
 from tests.unit.store_examples import Clock, Log, alert
 

@@ -10,7 +10,7 @@ import pytest
 from cockpit.agent.elapsed import Elapsed
 from cockpit.agent.heartbeats import Heartbeats
 from cockpit.model import CockpitError, Severity
-from cockpit.settings.values import Heartbeat
+from cockpit.settings.daemon import Heartbeat
 from cockpit.store.store import Store
 from tests.unit.store_examples import Clock, Log
 

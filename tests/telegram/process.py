@@ -9,8 +9,9 @@ from pathlib import Path
 from cockpit.engine import Engine
 from cockpit.serve.telegram import serve
 from cockpit.settings import Settings
+from cockpit.settings.daemon import TelegramSettings
 from cockpit.settings.tables import Secret
-from cockpit.settings.values import Origin, TelegramSettings
+from cockpit.settings.values import Origin
 from cockpit.text import Redactor
 from tests.faults import world
 from tests.telegram.bot_api import TOKEN

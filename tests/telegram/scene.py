@@ -16,8 +16,9 @@ from cockpit.model import Call, Proposal, ProposalState, Service
 from cockpit.serve.telegram import serve
 from cockpit.serve.telegram.pace import Pace
 from cockpit.settings import PolicySettings, Settings
+from cockpit.settings.daemon import Operator, Right, TelegramSettings
 from cockpit.settings.tables import Secret
-from cockpit.settings.values import Operator, Origin, Right, TelegramSettings
+from cockpit.settings.values import Origin
 from cockpit.text import Redactor
 from tests.faults import world
 from tests.integration.test_incident import RUNBOOK

@@ -113,6 +113,31 @@ def test_a_wrong_config_is_named_with_its_line(home):
     assert home("services", "--config", str(home.folder / "none"))[0] == 78
 
 
+def test_commands_that_only_read_refuse_what_is_no_table_and_leave_the_daemons_to_the_doctor(home):
+    home.configure("[alertmanger]")
+    status, _, said = home("services")
+    assert status == 78
+    assert "config.toml, line 4: 'alertmanger' is no setting. Did you mean 'alertmanager'?" in said
+    home.configure("[alertmanager]\nwatchdog = 3")
+    assert home("services")[0] == 0
+    status, printed, _ = home("doctor")
+    assert status != 0
+    assert "config.toml, line 5: 'alertmanager.watchdog' is no setting." in printed
+    assert "Did you mean 'watchdog_seconds'?" in printed
+
+
+@pytest.mark.parametrize("before", [[], ["--chaos", "5s"], ["--log-format", "json"], ["--dry-run"]])
+def test_a_command_that_is_none_is_answered_with_all_there_are(home, before):
+    with pytest.raises(SystemExit):
+        home(*before, "serices", "audit")
+    said = home.capture.readouterr().err
+    assert all(f"'{name}'" in said for name in ("services", "approve", "audit", "lab"))
+
+
+def test_a_command_may_stand_after_options_with_values(home):
+    assert home("--log-format", "json", "services")[0] == 0
+
+
 def test_a_damaged_log_is_an_error_of_reading(home):
     home.incident()
     (home.data / "cockpit.db").write_bytes(b"no database" * 1000)

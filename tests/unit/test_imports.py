@@ -39,6 +39,15 @@ def test_commands_that_list_load_nothing_heavy(tmp_path, argv):
     assert modules.isdisjoint({*HEAVY, "asyncio", "cockpit.engine", "cockpit.toolkit", "cockpit.secret_patterns"})
 
 
+def test_commands_that_list_leave_alone_what_the_daemon_is_told(tmp_path):
+    config = tmp_path / "cockpit" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("[heartbeats.backup]\nevery = 60.0\n[http]\n[alertmanager]\nwatchdog_seconds = 60.0\n")
+    modules = loaded(COMMAND.format(argv=["services", "--json"]), tmp_path)
+    assert "cockpit.settings.loading" in modules
+    assert modules.isdisjoint({f"cockpit.settings.{name}" for name in ("daemon", "http", "notifying", "telegram")})
+
+
 def test_the_version_is_told_without_loading_anything(tmp_path):
     modules = loaded(COMMAND.format(argv=["--version"]), tmp_path)
     assert modules.isdisjoint({*HEAVY, "argparse", "json", "cockpit.model"})

@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.model import Severity
 from cockpit.settings import Settings, SettingsError, load, with_options
-from cockpit.settings.values import Escalation, Heartbeat
+from cockpit.settings.daemon import Escalation, Heartbeat
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 

@@ -8,7 +8,7 @@ import pytest
 
 from cockpit.model import CockpitError
 from cockpit.settings import load, with_options
-from cockpit.settings.values import Operator, Right
+from cockpit.settings.daemon import Operator, Right
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 

@@ -11,7 +11,7 @@ from cockpit.agent.silences import Silences
 from cockpit.model import Approval, CockpitError, Level, Plan, Service
 from cockpit.safety.policy import Record, judge
 from cockpit.settings import PolicySettings
-from cockpit.settings.values import Maintenance
+from cockpit.settings.daemon import Maintenance
 from tests.faults.world import registry
 from tests.unit.store_examples import START, Log
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cockpit.agent.spans import quiet_end, timestamp, window_end, zone_of
-from cockpit.settings.values import Maintenance
+from cockpit.settings.daemon import Maintenance
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 SUNDAY = (6,)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 async def serve(engine: Engine, settings: Settings) -> None:
     """Listen as the table `[http]` says, until cancelled. Raises CockpitError when the address cannot be used."""
     from cockpit.serve.http.server import Server
+    from cockpit.settings.daemon import AlertmanagerSettings
 
     assert settings.http is not None
-    await Server(engine, settings.http, settings.alertmanager).run()
+    await Server(engine, settings.http, settings.alertmanager or AlertmanagerSettings()).run()

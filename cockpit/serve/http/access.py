@@ -11,8 +11,8 @@ from aiohttp import web
 
 from cockpit.serve.http.answers import Problem
 from cockpit.serve.http.limits import Buckets
+from cockpit.settings.daemon import Token
 from cockpit.settings.http import is_loopback
-from cockpit.settings.values import Token
 
 OPEN, READ, ALERT, APPROVE = "", "read", "alert", "approve"
 """What a route asks for; `OPEN` asks for nothing."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from cockpit.model import Service
+from cockpit.settings.daemon import Matcher
 from cockpit.settings.http import is_loopback
-from cockpit.settings.values import Matcher
 
 STRANGER = "alertmanager"
 """The kind that stands in the name of an alert that is about no service of ours."""

@@ -26,7 +26,7 @@ from cockpit.serve.http.state import State
 from cockpit.serve.http.stream import Stream
 from cockpit.serve.http_heartbeats import add_heartbeats
 from cockpit.serve.metrics import add_metrics
-from cockpit.settings.values import AlertmanagerSettings, HttpSettings
+from cockpit.settings.daemon import AlertmanagerSettings, HttpSettings
 
 BACKLOG = 1024
 LINGERS = 2.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cockpit.agent.elapsed import Elapsed
 from cockpit.agent.silences import Silences
 from cockpit.model import Incident, IncidentStatus
-from cockpit.settings.values import Escalation
+from cockpit.settings.daemon import Escalation
 from cockpit.store.notices import Unanswered
 from cockpit.store.store import Store
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit.agent.communicator import markdown
 from cockpit.model import Denied, Incident, IncidentStatus, Unexpected, Unreachable
 from cockpit.serve.notify.wording import LINE
-from cockpit.settings.values import Gitea
+from cockpit.settings.daemon import Gitea
 from cockpit.store.notices import Notice
 from cockpit.store.store import Store
 

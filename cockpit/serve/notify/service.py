@@ -16,8 +16,8 @@ from cockpit.serve.notify.escalation import Escalations
 from cockpit.serve.notify.routes import TICKETS, routes
 from cockpit.serve.upkeep import Upkeep
 from cockpit.settings import Settings
-from cockpit.settings.values import Deadman as DeadmanSettings
-from cockpit.settings.values import Gitea, Notify
+from cockpit.settings.daemon import Deadman as DeadmanSettings
+from cockpit.settings.daemon import Gitea, Notify
 
 Tell: TypeAlias = Callable[[str], Coroutine[None, None, None]]
 Part: TypeAlias = tuple[str, Callable[[], Coroutine[None, None, None]]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.model import JSON
-from cockpit.settings.values import Right
+from cockpit.settings.daemon import Right
 from cockpit.text import clean, shorten
 
 LONGEST = 4096

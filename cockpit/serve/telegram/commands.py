@@ -19,7 +19,7 @@ from cockpit.model import (
 from cockpit.serve.telegram import words
 from cockpit.serve.telegram.body import LONGEST, Body, units
 from cockpit.serve.telegram.teller import Teller
-from cockpit.settings.values import Right
+from cockpit.settings.daemon import Right
 from cockpit.store.telegram import Person
 
 DAY = 86_400.0

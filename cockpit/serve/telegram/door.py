@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cockpit.settings.values import TelegramSettings
+from cockpit.settings.daemon import TelegramSettings
 from cockpit.store.telegram import Person
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from cockpit.serve.telegram.door import Door, Pressed, Said, Stranger
 from cockpit.serve.telegram.pace import Pace
 from cockpit.serve.telegram.presses import Presses
 from cockpit.serve.telegram.teller import Teller
-from cockpit.settings.values import Right, TelegramSettings
+from cockpit.settings.daemon import Right, TelegramSettings
 from cockpit.store.connection import StoreError
 from cockpit.store.outbox import Draft, Rank
 from cockpit.store.telegram import Denial

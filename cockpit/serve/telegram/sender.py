@@ -15,7 +15,7 @@ from cockpit.serve.telegram.api import Api, Key, Keys, Later, Rejected, Telegram
 from cockpit.serve.telegram.body import Body, rendered
 from cockpit.serve.telegram.pace import Pace
 from cockpit.serve.telegram.teller import Teller
-from cockpit.settings.values import TelegramSettings
+from cockpit.settings.daemon import TelegramSettings
 from cockpit.store.outbox import Message
 from cockpit.store.telegram import Button
 

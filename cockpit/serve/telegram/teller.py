@@ -26,7 +26,7 @@ from cockpit.model import (
 from cockpit.serve.telegram import words
 from cockpit.serve.telegram.body import Body, button
 from cockpit.serve.telegram.pace import Pace, quiet_end
-from cockpit.settings.values import Right, TelegramSettings
+from cockpit.settings.daemon import Right, TelegramSettings
 from cockpit.store.outbox import Draft, Message, Rank
 from cockpit.store.reader import Reader
 from cockpit.store.telegram import TelegramLog

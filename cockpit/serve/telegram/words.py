@@ -19,7 +19,7 @@ from cockpit.model import (
     canonical,
 )
 from cockpit.serve.telegram.body import BOLD, CODE, DIFF, Body, button
-from cockpit.settings.values import Right
+from cockpit.settings.daemon import Right
 from cockpit.text import clean, shorten
 from widgets.line import plain
 from widgets.plan import diff_lines, look_alikes, text_of
