@@ -21,8 +21,6 @@ from cockpit.store.store import Store
 from cockpit.store.telegram import TelegramLog
 from tests.telegram.scene import ADA, BOB, EVE, FAST, Scene
 
-SENT_BY = {"sendMessage", "editMessageText", "sendDocument", "answerCallbackQuery"}
-
 
 @pytest.fixture
 def scene_of(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
