@@ -222,7 +222,7 @@ class Agent:
         self._escalate(incident, _advice(best), best)
 
     async def _execute(self, proposal: Proposal) -> None:
-        self.executor.deadlines.passed(proposal.id, proposal.expires_at)
+        self.executor.deadlines.passed(proposal)
         done = await self.executor.execute(proposal.id)
         self.executor.deadlines.forget(proposal.id)
         if done.state is ProposalState.DONE:
@@ -251,7 +251,7 @@ class Agent:
 
     def _expire(self) -> None:
         for proposal in self.store.reader.proposals(state=ProposalState.PENDING):
-            if self.executor.deadlines.passed(proposal.id, proposal.expires_at):
+            if self.executor.deadlines.passed(proposal):
                 self.store.expire(max(self.clock(), proposal.expires_at))
                 self.executor.deadlines.forget(proposal.id)
 

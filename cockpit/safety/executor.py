@@ -102,7 +102,7 @@ class Executor:
         decision = self.store.reader.decision(proposal.id)
         if decision is None or decision.verdict is not Verdict.APPROVED or decision.digest != proposal.digest:
             raise Refused("No decision approves exactly this change.")
-        if self.deadlines.passed(proposal.id, proposal.expires_at):
+        if self.deadlines.passed(proposal):
             raise Refused("Its deadline passed before it could be applied.")
 
     async def _still_wanted(self, proposal: Proposal, service: Service) -> None:

@@ -37,7 +37,7 @@ runbooks:
 """
 
 
-def until(what: Callable[[], Found | None], within: float = 15.0) -> Found:
+def until(what: Callable[[], Found | None], within: float = 60.0) -> Found:
     """What it returns once that is something. Fails when it takes too long."""
     deadline = time.monotonic() + within
     while not (found := what()):
@@ -158,10 +158,10 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
     if process.poll() is None:
         process.send_signal(number)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(5)
+            process.wait(60)
             raise
     return process.returncode
 
@@ -171,7 +171,7 @@ def listening(path: Path) -> Iterator[socket.socket]:
     """A socket like the service manager's."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(15)
+        manager.settimeout(60)
         yield manager
 
 

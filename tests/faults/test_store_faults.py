@@ -139,7 +139,7 @@ folder, told = Path(sys.argv[1]), []
 log = Log(folder / "data")
 proposal = log.proposed()
 log.store.close()
-subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True, timeout=10)
+subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True, timeout=60)
 try:
     Log(folder / "data")
 except CockpitError as error:
@@ -162,7 +162,7 @@ def on_a_small_disk(script: str, folder: Path) -> dict[str, object]:
 def may_mount() -> bool:
     return (
         shutil.which("unshare") is not None
-        and subprocess.run(["unshare", "-m", "true"], capture_output=True, timeout=10, check=False).returncode == 0
+        and subprocess.run(["unshare", "-m", "true"], capture_output=True, timeout=60, check=False).returncode == 0
     )
 
 

@@ -71,7 +71,7 @@ def test_the_broken_twin_that_looks_before_it_writes_decides_twice(log: Log) -> 
     looked, won = threading.Barrier(THREADS), []
 
     def naive() -> None:
-        raw = sqlite3.connect(log.path, timeout=10, isolation_level=None)
+        raw = sqlite3.connect(log.path, timeout=60, isolation_level=None)
         state = raw.execute("select state from proposal where id = ?", [proposal.id]).fetchone()[0]
         looked.wait()
         if state == "pending":

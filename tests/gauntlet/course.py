@@ -20,7 +20,7 @@ from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 
 Found = TypeVar("Found")
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 
 class Course:
@@ -49,7 +49,7 @@ class Course:
 
     def __exit__(self, *_: object) -> None:
         self.engine.stop()
-        self.thread.join(15)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         self.engine.close()
 

@@ -14,7 +14,7 @@ from cockpit.agent.runbooks import Library, Runbook, load
 from cockpit.model import Call, Change, Finding, Health, Plan, Service, ServiceError
 from cockpit.toolkit import Kind, Registry, inspect, plan, probe
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class Desk:

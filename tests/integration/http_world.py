@@ -89,7 +89,7 @@ async def cockpit(
                 tasks[0].result()
             trust = ssl.create_default_context(cafile=str(tls[0])) if tls else True
             address = f"{'https' if tls else 'http'}://127.0.0.1:{server.port}"
-            async with httpx.AsyncClient(base_url=address, timeout=10, verify=trust) as client:
+            async with httpx.AsyncClient(base_url=address, timeout=60, verify=trust) as client:
                 yield Cockpit(engine, server, client, folder)
         finally:
             for task in tasks:
@@ -125,7 +125,7 @@ def webhook(*alerts: dict[str, object]) -> dict[str, object]:
     }
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):
         while not condition():

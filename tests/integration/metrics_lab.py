@@ -80,7 +80,7 @@ class Served:
         """Post an alert that is answered like that."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/v1/alerts", str(answer).encode())
         try:
-            urllib.request.urlopen(request, timeout=5).close()
+            urllib.request.urlopen(request, timeout=60).close()
         except urllib.error.HTTPError as error:
             error.close()
 
@@ -107,14 +107,14 @@ class Prometheus:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         self._log.close()
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer of its API. Raises ValueError for a wrong query, URLError before it is up."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             with error:
@@ -137,7 +137,7 @@ class Prometheus:
         return set(self.ask("label/__name__/values"))
 
 
-def until(what: Callable[[], object], within: float = 20.0, every: float = 0.1) -> None:
+def until(what: Callable[[], object], within: float = 60.0, every: float = 0.1) -> None:
     """Wait for something to be true; an answer that is not there yet is none."""
     deadline = time.monotonic() + within
     while True:

@@ -61,7 +61,7 @@ async def apply(service: Service, change: Change) -> None:
     await until(lambda: holds_now(service, change))
 
 
-async def until(seen: Callable[[], Awaitable[bool]], within: float = 15.0) -> None:
+async def until(seen: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
     deadline = time.monotonic() + within
     while not await seen():
         assert time.monotonic() < deadline, "it did not come to hold"

@@ -41,7 +41,7 @@ def lab(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     assert {process.stdout.readline().strip() for _ in SERVICES} == SERVICES
     yield process
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 130
     assert not list(Path(environment["TMPDIR"]).glob("cockpit-lab-*"))
 

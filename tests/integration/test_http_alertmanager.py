@@ -56,8 +56,8 @@ async def alertmanager(folder: Path, cockpit_port: int) -> AsyncIterator[httpx.A
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-            async with asyncio.timeout(20):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            async with asyncio.timeout(60):
                 while not await _ready(client):
                     await asyncio.sleep(0.05)
             yield client

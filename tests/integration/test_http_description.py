@@ -46,7 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     yield f"http://127.0.0.1:{ports[0]}"
     ended.set()
     thread.join()
@@ -66,4 +66,4 @@ async def _fill(found: Cockpit) -> None:
 )
 def test_every_operation_answers_as_it_is_described(case, running):
     authorization = {"Authorization": f"Bearer {TOKENS['ada'][0]}"}
-    case.call_and_validate(base_url=running, headers=authorization, checks=CHECKS, timeout=20)
+    case.call_and_validate(base_url=running, headers=authorization, checks=CHECKS, timeout=60)

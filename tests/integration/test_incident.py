@@ -69,11 +69,11 @@ class Running:
     def stop(self) -> None:
         self.engine.stop()
         if self.thread.ident:
-            self.thread.join(10)
+            self.thread.join(60)
             assert not self.thread.is_alive()
         self.engine.close()
 
-    def until(self, what: Callable[[], object], within: float = 15.0) -> None:
+    def until(self, what: Callable[[], object], within: float = 60.0) -> None:
         deadline = time.monotonic() + within
         while not what():
             assert time.monotonic() < deadline, [event.text for event in self.engine.reader.events()]
@@ -280,7 +280,7 @@ def test_an_agent_that_its_log_refused_tells_why_and_goes_on(running: Running) -
     running.until(lambda: all(watched.checked_at for watched in running.engine.reader.services()))
     with sqlite3.connect(running.data / "cockpit.db") as other:
         other.execute("begin immediate")
-        running.until(lambda: running.engine.trouble, within=20)
+        running.until(lambda: running.engine.trouble)
         other.rollback()
     other.close()
     assert "locked by another process" in running.engine.trouble

@@ -180,7 +180,7 @@ async def test_messages_that_are_done_twice_are_given_more_time(lab: Lab, desk: 
         taken = await pulled.fetch(4)
 
         async def again() -> bool:
-            taken.extend(await pulled.fetch(4, timeout=5))
+            taken.extend(await pulled.fetch(4, timeout=60))
             return (await desk.ask("check_consumers")).data["redelivering"] >= 3
 
         await until(again, "the messages are given again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,26 @@ def test_a_denied_proposal_changes_nothing(scene_of):
 def test_every_press_is_answered_within_a_second_and_first(scene_of):
     scene = scene_of().start(agent=False)
     scene.ask()
-    query = scene.press(ADA, "More info")
-    scene.until(lambda: query in scene.api.answered)
+    question = scene.question("More info")
+    old, pressed = question.token("More info"), time.monotonic()
+    query = scene.press(ADA, "More info", question)
     scene.until(lambda: scene.api.find("Asked for by a person"))
-    methods = [method for _, method, _ in scene.api.requests]
-    assert methods.index("answerCallbackQuery") < max(i for i, m in enumerate(methods) if m == "sendMessage")
+    scene.until(lambda: question.token("More info") != old)
+    assert scene.api.answered[query] - pressed < 1.0
+    sent = scene.api.sent()
+    assert sent[:2] == ["sendMessage", "answerCallbackQuery"]
+    assert sorted(sent[2:]) == ["editMessageText", "sendMessage"]
+
+
+def test_a_press_counts_while_telegram_does_not_let_it_be_answered(scene_of):
+    scene = scene_of()
+    scene.api.fault = lambda method, count: "slow 2" if method == "answerCallbackQuery" else ""
+    scene.start(agent=False)
+    proposal = scene.ask()
+    query = scene.press(ADA, "Approve")
+    scene.until(lambda: scene.state(proposal.id) is ProposalState.APPROVED)
+    assert query not in scene.api.answered
+    scene.until(lambda: query in scene.api.answered)
 
 
 def test_more_info_tells_evidence_and_timeline_and_leaves_the_question_open(scene_of):

@@ -65,8 +65,8 @@ def test_flapping_alerts_make_one_message_each_and_at_most_n_a_minute(scene_of):
             store.advance(incident, IncidentStatus.RESOLVED, actor="monitor", text=f"Resolved {turn}.")
     assert len(store.reader.incidents(limit=1000)) == 50
     last = store.reader.last_event()
-    scene.until(lambda: store.reader.state("telegram cursor") == last, within=30)
-    scene.until(lambda: store.telegram.outbox.queue().get("waiting", (0, 0))[0] == 0, within=30)
+    scene.until(lambda: store.reader.state("telegram cursor") == last)
+    scene.until(lambda: store.telegram.outbox.queue().get("waiting", (0, 0))[0] == 0)
     assert len(scene.api.all()) <= 1 + 5
 
 
@@ -220,7 +220,7 @@ def test_no_stranger_s_text_reaches_the_chat_as_markup_or_control(scene_of):
         for number, text in enumerate(texts)
     ]
     scene.engine.store.ingest_alerts(alerts)
-    scene.until(lambda: len(scene.api.all("Incident: ")) == len(alerts), within=90)
+    scene.until(lambda: len(scene.api.all("Incident: ")) == len(alerts))
     for shown in scene.api.all():
         raw = [c for c in shown.text if c != "\n" and not c.isprintable() and c != "\u00a0" and not c.isspace()]
         assert raw == [], shown.text

@@ -276,7 +276,7 @@ async def test_a_process_that_is_told_to_end_waits_for_an_answer_that_is_on_its_
     desk.pass_by(10.0)
     desk.dispatcher.look()
     turn = asyncio.create_task(desk.channel.turn())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not desk.receiver.requests:
             await asyncio.sleep(0.01)
     turn.cancel()

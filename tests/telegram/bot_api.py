@@ -19,6 +19,8 @@ from tests.telegram.contract import METHODS, Refusal, checked
 
 TOKEN = "4242424242:AAtestTokenOfTheStubServer_0123456789"
 BOT = {"id": 4242424242, "is_bot": True, "first_name": "Cockpit", "username": "cockpit_test_bot"}
+SENDING = {"sendMessage", "editMessageText", "sendDocument", "answerCallbackQuery"}
+"""The methods by which something reaches people."""
 Fault = Callable[[str, int], str]
 """What goes wrong with a request of a method: empty for nothing; see `Handler.fail`."""
 
@@ -134,6 +136,11 @@ class BotApi:
         with self._changed:
             return [params for _, name, params in self.requests if name == method]
 
+    def sent(self) -> list[str]:
+        """The methods by which something was sent to people, in the order in which it came."""
+        with self._changed:
+            return [method for _, method, _ in self.requests if method in SENDING]
+
     def find(self, text: str) -> Shown | None:
         """The newest message whose text holds something."""
         with self._changed:
@@ -229,6 +236,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection; speaks HTTP/1.1 and keeps it open."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server_api: BotApi
 
     def do_POST(self) -> None:

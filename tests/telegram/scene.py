@@ -27,7 +27,7 @@ from tests.telegram.bot_api import TOKEN, BotApi, Shown
 ADA, BOB, EVE, MALLORY = 1001, 1002, 1003, 6666
 """Ada may do everything, Bob approve what is not critical, Eve only look; Mallory is nobody."""
 FAST = Pace(hold=1.0, gather=0.4, settle=0.05, look=0.02, private=0.0, group=0.0, poll=5.0, timeout=3.0,
-            longest_pause=0.2, type_name=20.0)  # fmt: skip
+            longest_pause=0.05, type_name=20.0)  # fmt: skip
 USERS = (
     Operator(ADA, "Ada", frozenset(Right)),
     Operator(BOB, "Bob", frozenset({Right.SEE, Right.APPROVE})),
@@ -76,7 +76,7 @@ class Scene:
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready, agent)), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         return self
 
     async def _run(self, ready: threading.Event, agent: bool) -> None:
@@ -100,7 +100,7 @@ class Scene:
         """End engine and Telegram as the daemon does; the server goes on."""
         if self._loop is not None and self._task is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
-            self._thread.join(15)
+            self._thread.join(60)
             assert not self._thread.is_alive()
             self.engine.close()
         self._loop = None
@@ -110,7 +110,7 @@ class Scene:
         self.api.stop()
         assert self.error is None, self.error
 
-    def until(self, what: Callable[[], Any], within: float = 10.0) -> Any:
+    def until(self, what: Callable[[], Any], within: float = 60.0) -> Any:
         """Wait for something to be there; returns it."""
         deadline = time.monotonic() + within
         while not (found := what()):

@@ -157,7 +157,7 @@ def journal(tmp_path: Path) -> Iterator[socket.socket]:
     """A socket like the journal's."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "journal"))
-        listening.settimeout(5)
+        listening.settimeout(60)
         yield listening
 
 

@@ -48,7 +48,7 @@ def on_a_terminal(home: Home, *argv: str, **environ: str) -> str:
             break
         written += chunk
     os.close(mine)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     return written.decode()
 
 
@@ -219,7 +219,7 @@ def test_an_interrupted_command_has_a_status_of_its_own(home):
     )  # fmt: skip
     assert process.stderr and b"exists" in process.stderr.read(30 + len(str(home.config)))
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     process.communicate()
 
 
@@ -247,7 +247,7 @@ def test_a_crash_leaves_one_sentence_and_a_file_without_secrets(home, monkeypatc
 def test_no_traceback_reaches_the_terminal_from_anywhere(home, how):
     program = f"import threading; from cockpit.cli import crash; crash.install(); {how}"
     done = subprocess.run(
-        [sys.executable, "-c", program], env=home.environment(), capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", program], env=home.environment(), capture_output=True, text=True, timeout=60
     )
     assert "Traceback" not in done.stderr and "The details are in" in done.stderr
 

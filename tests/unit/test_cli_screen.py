@@ -55,7 +55,7 @@ class Terminal:
         while self._read():
             pass
         os.close(self.mine)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def _read(self) -> bytes:
         if not select.select([self.mine], [], [], 30)[0]:

@@ -7,7 +7,7 @@ from datetime import datetime, time
 
 import pytest
 
-from cockpit.model import Approval, Call, Plan, Service
+from cockpit.model import Approval, Call, Plan, Proposal, ProposalState, Service
 from cockpit.safety.deadlines import Deadlines
 from cockpit.safety.policy import Record, judge, obstacle, quiet, same_call
 from cockpit.settings import PolicySettings
@@ -106,17 +106,33 @@ def test_the_same_call_is_the_same_whatever_the_order_of_its_arguments() -> None
     assert not same_call(Call("t", "s/1", {"a": 1}), Call("t", "s/2", {"a": 1}))
 
 
+def waiting(created_at: float = 1000.0) -> Proposal:
+    """A proposal that was made with five minutes to answer."""
+    call, hard, pending = Call("t", "world/one", {}), Approval.HARD, ProposalState.PENDING
+    return Proposal(1, None, call, NOTHING, "digest", hard, pending, created_at, created_at + 300.0, "")
+
+
 def test_a_clock_that_is_set_back_revives_no_proposal() -> None:
     wall, steady = [1000.0], [0.0]
     deadlines = Deadlines(lambda: wall[0], lambda: steady[0])
-    assert not deadlines.passed(1, 1300.0)
+    assert not deadlines.passed(waiting())
     wall[0], steady[0] = 1000.0 - 3600, 301.0
-    assert deadlines.passed(1, 1300.0)
+    assert deadlines.passed(waiting())
+
+
+def test_a_clock_that_is_set_back_before_a_proposal_is_seen_gives_it_no_more_than_its_own_time() -> None:
+    steady = [0.0]
+    deadlines = Deadlines(lambda: 1000.0 - 86_400, lambda: steady[0])
+    assert not deadlines.passed(waiting())
+    steady[0] = 299.0
+    assert not deadlines.passed(waiting())
+    steady[0] = 301.0
+    assert deadlines.passed(waiting())
 
 
 def test_a_clock_that_jumps_forward_ends_it_at_once() -> None:
     wall = [1000.0]
     deadlines = Deadlines(lambda: wall[0], lambda: 0.0)
-    assert not deadlines.passed(1, 1300.0)
+    assert not deadlines.passed(waiting())
     wall[0] = 1400.0
-    assert deadlines.passed(1, 1300.0)
+    assert deadlines.passed(waiting())

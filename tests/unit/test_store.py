@@ -66,7 +66,7 @@ def test_reading_loads_neither_sqlite_utils_nor_pydantic_nor_textual() -> None:
         "import sys, cockpit.store.reader; "
         "print({'sqlite_utils', 'pydantic', 'httpx', 'textual', 'asyncio'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == "set()"
 
 
@@ -175,7 +175,7 @@ from pathlib import Path
 from cockpit.store.store import Store
 with Store.open(Path({str(log.path)!r})) as store: store.note("bob", "note", "from afar")
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert log.store.reader.version() != before
     assert [event.actor for event in log.store.reader.events()] == ["bob"]
 

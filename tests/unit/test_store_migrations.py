@@ -132,7 +132,7 @@ migrate(Database(connection, execute_plugins=False), path, folder)
 
 def killed_at(statement: int, path: Path, folder: Path) -> bool:
     argv = [sys.executable, "-c", KILLED, str(path), str(folder), str(statement)]
-    code = subprocess.run(argv, timeout=30, check=False).returncode
+    code = subprocess.run(argv, timeout=60, check=False).returncode
     assert code in (0, -signal.SIGKILL)
     return code != 0
 

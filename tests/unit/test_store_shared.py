@@ -23,7 +23,7 @@ def test_what_another_process_commits_is_seen_by_a_process_that_opened_the_log_t
     Store.open(path).close()
     with Reader(path) as reader, Store.open(path) as store:
         store.note("us", "note", "written here")
-        subprocess.run([sys.executable, "-c", WRITE, path], check=True, timeout=30, cwd=Path(__file__).parents[2])
+        subprocess.run([sys.executable, "-c", WRITE, path], check=True, timeout=60, cwd=Path(__file__).parents[2])
         assert [event.text for event in reader.events()] == ["written here", "written elsewhere"]
         store.note("us", "note", "written last")
     with Reader(path) as reader:

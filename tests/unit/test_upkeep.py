@@ -45,7 +45,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_failing_channel_is_started_again_and_told_once() -> None:
     channel = Channel(4)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         task = asyncio.create_task(Upkeep("The channel x", channel.start, channel.tell).run())
         await channel.runs.wait()
         while len(channel.told) < 2:
@@ -62,20 +62,20 @@ async def test_a_failing_channel_is_started_again_and_told_once() -> None:
 
 async def test_pauses_grow_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "LONGEST_PAUSE", 0.04)
-    channel = Channel(6)
+    channel = Channel(12)
     clock = asyncio.get_running_loop().time
     began = clock()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         task = asyncio.create_task(Upkeep("x", channel.start, channel.tell).run())
         await channel.runs.wait()
-    assert 0.01 + 0.02 + 4 * 0.04 <= clock() - began < 2.0
+    assert 0.01 + 0.02 + 10 * 0.04 <= clock() - began < 20.0, "doubled without end they take forty seconds"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_bug_is_told_with_its_place_and_without_a_traceback() -> None:
     channel = Channel(1, ZeroDivisionError("division by zero"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         task = asyncio.create_task(Upkeep("x", channel.start, channel.tell).run())
         await channel.runs.wait()
     assert channel.told[0].startswith(
@@ -94,7 +94,7 @@ async def test_what_ends_by_itself_is_started_again() -> None:
         if len(starts) > 2:
             await channel.start()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         task = asyncio.create_task(Upkeep("x", short, channel.tell).run())
         await channel.runs.wait()
     assert channel.told == ["x failed and is started again: it ended by itself."]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from telegram import Update
 
 FIRST_PAUSE = 0.5
+SIGN_WITHIN = 0.5
+"""Seconds that what comes of a press waits for its client to be told that it arrived."""
 LAST_UPDATE = 2**62
 TOLD = ("without the right", "asked for by the same person")
 """Why a press did not count, where the person who pressed should know."""
@@ -84,15 +86,16 @@ class Listener:
         except Stranger as stranger:
             entry = stranger
         if isinstance(entry, Pressed):
-            self._answer(entry)
+            await self._answer(entry)
         await asyncio.to_thread(self._act, number, entry, update)
         self.news.set()
 
-    def _answer(self, press: Pressed) -> None:
-        """Tell the client that its press arrived, before anything else and without waiting for it."""
+    async def _answer(self, press: Pressed) -> None:
+        """Tell the client that its press arrived, before anything comes of it; a slow Telegram holds nothing up."""
         task = asyncio.create_task(self._answered(press.query))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
+        await asyncio.wait([task], timeout=SIGN_WITHIN)
 
     async def _answered(self, query: str) -> None:
         try:
