@@ -15,7 +15,6 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from cockpit.agent.communicator import happened_since
 from cockpit.files import data_file
 from cockpit.model import CockpitError
 from cockpit.screens import intents
@@ -110,6 +109,8 @@ class CockpitApp(Answers):
 
     async def _look_back(self, engine: Engine) -> None:
         """Say what happened since the operator last looked."""
+        from cockpit.agent.communicator import happened_since
+
         looked = await engine.looked()
         since = await asyncio.to_thread(happened_since, self.desk.reader, looked)
         if since and looked is not None:

@@ -48,6 +48,8 @@ class Lines(ScrollView, can_focus=True):
         self._foot: Sequence[Line] = ()
         self._painted: Sequence[Line] = ()
         """The rows as they stand on the screen."""
+        self._area = Size(0, 0)
+        """The room for lines as the last layout or paint found it."""
         self._told = 0
         """The height that the layout was last told."""
         self._measured = 0
@@ -98,7 +100,7 @@ class Lines(ScrollView, can_focus=True):
 
     def lay_out(self) -> None:
         """Bring the screen in line with the lines for the present size."""
-        room = self.room
+        room = self._survey().width
         if not room:
             return
         self._measure(room)
@@ -107,6 +109,11 @@ class Lines(ScrollView, can_focus=True):
         for y, (old, new) in enumerate(zip(before, self._painted, strict=False)):
             if old != new:
                 self._repaint(y, old, new)
+
+    def _survey(self) -> Size:
+        """Look how much room there is; Textual walks up the whole tree for it, so this is not asked for each row."""
+        self._area = self.scrollable_content_region.size
+        return self._area
 
     def _measure(self, room: int) -> None:
         """Write the lines for that width, unless they are."""
@@ -118,7 +125,7 @@ class Lines(ScrollView, can_focus=True):
 
     def _resize_body(self) -> None:
         """Tell the scroll bar how many lines there are; the other panes move only where heights follow content."""
-        wanted = Size(self.room, len(self._head) + len(self._body) + len(self._foot))
+        wanted = Size(self._area.width, len(self._head) + len(self._body) + len(self._foot))
         if wanted == self.virtual_size:
             return
         grown = wanted.height != self.virtual_size.height
@@ -137,15 +144,16 @@ class Lines(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """All rows are painted anew when they move."""
         super().watch_scroll_y(old_value, new_value)
+        self._survey()
         self._painted = self._visible()
 
     def _visible(self) -> list[Line]:
-        return [self._line_at(y) for y in range(self.scrollable_content_region.height)]
+        return [self._line_at(y) for y in range(self._area.height)]
 
     def _line_at(self, y: int) -> Line:
         if y < len(self._head):
             return self._head[y]
-        below = self.scrollable_content_region.height - len(self._foot)
+        below = self._area.height - len(self._foot)
         if y >= below:
             return self._foot[y - below]
         index = self.index_at(y)
@@ -156,23 +164,25 @@ class Lines(ScrollView, can_focus=True):
         return y - len(self._head) + self.scroll_offset.y
 
     def _repaint(self, y: int, old: Line, new: Line) -> None:
-        start, end = difference(old, new, self.room)
+        start, end = difference(old, new, self._area.width)
         self.refresh(Region(start, y, max(end - start, 1), 1))
 
-    def render_line(self, y: int) -> Strip:
-        """The row `y` of the pane as it goes to the terminal; the first paint may come before the first resize."""
-        self._be_measured()
-        return self._strip(self._line_at(y), self._base)
-
-    def _be_measured(self) -> None:
-        if self._measured != self.room and self.room:
-            self._measure(self.room)
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows that are painted; the first paint may come before the first resize."""
+        room = self._survey().width
+        if room and self._measured != room:
+            self._measure(room)
             self._painted = self._visible()
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """The row `y` of the pane as it goes to the terminal."""
+        return self._strip(self._line_at(y), self._base)
 
     def _strip(self, parts: Line, base: Style) -> Strip:
         """The line on its ground; built in one go, because strips are dear to make."""
         segments = [Segment(text, base + self._ink(name)) for text, name in parts]
-        room = self.room
+        room = self._area.width
         taken = width(parts)
         if taken < room:
             bare = bool(parts) and self._ink(parts[-1][1]).bgcolor is None

@@ -83,7 +83,7 @@ class Log(Document):
         self._measured = room
 
     def _resize_body(self) -> None:
-        wanted = Size(self.room, max(self._rows, 1))
+        wanted = Size(self._area.width, max(self._rows, 1))
         if wanted != self.virtual_size:
             self.set_reactive(Log.virtual_size, wanted)
             self._scroll_update(wanted)
@@ -108,9 +108,8 @@ class Log(Document):
         if row >= self._rows:
             return EMPTY
         event = self._event(row)
-        return (
-            fit(event_line(event, self.room, service=self.room >= 100), self.room) if event else line(("  …", Ink.DIM))
-        )
+        room = self._area.width
+        return fit(event_line(event, room, service=room >= 100), room) if event else line(("  …", Ink.DIM))
 
     def _event(self, row: int) -> Event | None:
         if self._matches is not None:

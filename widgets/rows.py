@@ -166,14 +166,13 @@ class Rows(Lines):
 
     def render_line(self, y: int) -> Strip:
         """The row as it goes to the terminal; the one under the cursor has its own ground."""
-        self._be_measured()
         if not self._rows or self.index_at(y) != self._cursor or not self._in_body(y):
             return super().render_line(y)
         ground = self.screen.get_component_styles(CURSORS[0] if self.has_focus else CURSORS[1]).rich_style
         return self._strip(self._line_at(y), Style.from_color(ground.color, ground.bgcolor) + Style(bold=ground.bold))
 
     def _in_body(self, y: int) -> bool:
-        return len(self._head) <= y < self.scrollable_content_region.height - len(self._foot)
+        return len(self._head) <= y < self._area.height - len(self._foot)
 
     def on_focus(self) -> None:
         """Show the cursor as live."""

@@ -21,8 +21,8 @@ VALUED = ("--config", "--log-format", "--chaos")
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-def parser(argv: Sequence[str] = ()) -> ArgumentParser:
-    """The parser of the whole command line; where `argv` names a command, of that command and its like.
+def parser(argv: Sequence[str] | None = None) -> ArgumentParser:
+    """The parser of the whole command line; given `argv`, of what can be meant by that.
 
     Building all of it takes as long as reading the log does.
     """
@@ -46,19 +46,23 @@ def parser(argv: Sequence[str] = ()) -> ArgumentParser:
     top.add_argument("--dry-run", action="store_true", dest="dry", help="plan and show changes, never apply one")
     top.add_argument("--readonly", action="store_true", help="show what is recorded; look at nothing, change nothing")
     commands = top.add_subparsers(metavar="COMMAND", title="commands")
-    meant = COMMANDS.intersection(argv) if _first_word(argv) in COMMANDS else COMMANDS
+    meant = COMMANDS if argv is None else _meant(argv)
     for add, names in GROUPS:
         if not meant.isdisjoint(names):
             add(commands)
     return top
 
 
-def _first_word(argv: Sequence[str]) -> str:
-    """The first argument that is neither an option nor the value of one; empty when there is none."""
-    for before, word in zip(("", *argv), argv, strict=False):
-        if not word.startswith("-") and before not in VALUED:
-            return word
-    return ""
+def _meant(argv: Sequence[str]) -> frozenset[str]:
+    """The commands whose arguments are needed: all, where help or an error lists them; none for the screen."""
+    words = [
+        word
+        for before, word in zip(("", *argv), argv, strict=False)
+        if not word.startswith("-") and before not in VALUED
+    ]
+    if words and words[0] in COMMANDS:
+        return COMMANDS.intersection(argv)
+    return COMMANDS if words or any(word.startswith(("-h", "--h")) for word in argv) else frozenset()
 
 
 def seconds(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import App
@@ -12,8 +13,10 @@ from cockpit.model import CockpitError, Proposal
 from cockpit.screens import intents
 from cockpit.screens.desk import Desk
 from cockpit.screens.view import View
-from widgets.changes import Changes
 from widgets.proposal import ProposalPane
+
+if TYPE_CHECKING:
+    from widgets.changes import Changes
 
 
 class Answers(App[str]):
@@ -80,8 +83,8 @@ class Answers(App[str]):
             Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered
         )
 
-    @on(Changes.UndoAsked)
-    def _undo_asked(self, message: Changes.UndoAsked) -> None:
+    def on_changes_undo_asked(self, message: Changes.UndoAsked) -> None:
+        """Propose to put a change back; found by its name, for the pane is loaded with its own view."""
         self.do(intents.undo(self.desk, message.proposal.id))
 
     @on(ProposalPane.DryRunAsked)

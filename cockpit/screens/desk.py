@@ -22,13 +22,13 @@ from cockpit.model import (
 )
 from widgets.bars import Standing
 from widgets.case import Case, Story
-from widgets.facts import Facts
-from widgets.samples import Sample
 from widgets.services import Seen
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine
     from cockpit.store.reader import Reader
+    from widgets.facts import Facts
+    from widgets.samples import Sample
 
 POINTS = 40
 """Latencies kept for a sparkline."""
@@ -143,6 +143,8 @@ class Desk:
 
     def facts(self, seen: Sequence[Seen], name: str) -> Facts | None:
         """What is known of a service; None when it is not configured."""
+        from widgets.facts import Facts
+
         services = {each.watched.service.name: each.watched.service for each in seen}
         for each in seen:
             if each.watched.service.name == name:
@@ -163,6 +165,8 @@ class Desk:
 
     def samples(self, seen: Seen) -> tuple[Sample, ...]:
         """What the probe of a service measures, with the course of each sample."""
+        from widgets.samples import Sample
+
         name = seen.watched.service.name
         kind = self.engine.registry.kinds.get(seen.watched.service.kind) if self.engine else None
         now = {"latency_seconds": seen.watched.health.latency, **seen.watched.health.samples}

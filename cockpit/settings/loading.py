@@ -70,16 +70,19 @@ def load(
 
 
 def _beside(found: Found) -> dict[str, Any]:
-    from cockpit.settings.http import alertmanager, http
-    from cockpit.settings.notifying import notifying
-    from cockpit.settings.telegram import telegram
+    """The tables about telling, asking and listening; what reads them is loaded where there is one to read."""
+    written = {keys[0] for keys in found}
+    beside: dict[str, Any] = {}
+    if not written.isdisjoint(TELLING):
+        from cockpit.settings.notifying import notifying
 
-    return {
-        "telegram": telegram(found),
-        "http": http(found),
-        "alertmanager": alertmanager(found),
-        **notifying(found),
-    }
+        beside.update(notifying(found))
+    if not written.isdisjoint(LISTENING):
+        from cockpit.settings.http import alertmanager, http
+        from cockpit.settings.telegram import telegram
+
+        beside.update(telegram=telegram(found), http=http(found), alertmanager=alertmanager(found))
+    return beside
 
 
 def _split(name: str) -> Keys:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("textual", "rich", "httpx", "pydantic", "sqlite_utils", "psycopg", "redis", "nats", "psutil", "yaml")
+DAEMONS = {f"cockpit.settings.{name}" for name in ("daemon", "http", "notifying", "telegram")}
 COMMAND = (
     "import sys; sys.argv = ['cockpit', *{argv}]; from cockpit.cli import main\ntry: main()\nexcept SystemExit: pass"
 )
@@ -45,7 +46,11 @@ def test_commands_that_list_leave_alone_what_the_daemon_is_told(tmp_path):
     config.write_text("[heartbeats.backup]\nevery = 60.0\n[http]\n[alertmanager]\nwatchdog_seconds = 60.0\n")
     modules = loaded(COMMAND.format(argv=["services", "--json"]), tmp_path)
     assert "cockpit.settings.loading" in modules
-    assert modules.isdisjoint({f"cockpit.settings.{name}" for name in ("daemon", "http", "notifying", "telegram")})
+    assert modules.isdisjoint(DAEMONS)
+
+
+def test_a_table_that_is_not_there_costs_nothing(tmp_path):
+    assert loaded("from cockpit.settings import load; load()", tmp_path).isdisjoint(DAEMONS)
 
 
 def test_the_version_is_told_without_loading_anything(tmp_path):
