@@ -32,6 +32,8 @@ SETTINGS = {
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
+OLD_SNAPSHOT = 0.5
+"""Seconds from which on a transaction's snapshot counts as old here."""
 FAULTY = ("postgres-exhausted", "postgres-leaked", "postgres-queue", "postgres-runaway", "postgres-snapshot")
 """The processes that hold this server's faults."""
 
@@ -166,7 +168,7 @@ def services(lab: Lab) -> Sequence[Service]:
         "idle_transaction_seconds": 0.05,
         "idle_session_seconds": 0.05,
         "lock_wait_seconds": 0.2,
-        "old_snapshot_seconds": 0.5,
+        "old_snapshot_seconds": OLD_SNAPSHOT,
         "log_file": str(lab.log(NAME)),
         "control": lab.control(NAME),
     }

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import psycopg
 
 from cockpit.lab.lab import Lab
+from cockpit.lab.postgres import OLD_SNAPSHOT
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[object, ...]]
 READERS = 6
@@ -58,10 +59,11 @@ async def leak(lab: Lab, sign: Path) -> None:
 
 
 async def snapshot(lab: Lab, sign: Path) -> None:
-    """Hold one repeatable-read transaction."""
+    """Hold one repeatable-read transaction, which is an old one before anybody is told of it."""
     connection = await connect(lab, "analytics")
     await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
     await connection.execute("select count(*) from orders")
+    await asyncio.sleep(OLD_SNAPSHOT)
     await hold(sign, [connection])
 
 

@@ -32,13 +32,19 @@ _collecting = threading.Lock()
 
 def identity(pid: int) -> dict[str, float]:
     """What tells a process from a later one with the same pid. Raises ProcessLookupError when it has ended."""
+    state, started = _stat(pid)
+    if state in GONE:
+        raise ProcessLookupError(pid)
+    return {"pid": pid, "started": started}
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """A process's state, and when it was started."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
     except FileNotFoundError:
         raise ProcessLookupError(pid) from None
-    if fields[0] in GONE:
-        raise ProcessLookupError(pid)
-    return {"pid": pid, "started": int(fields[19])}
+    return fields[0], int(fields[19])
 
 
 def alive(which: Identity) -> bool:
@@ -66,9 +72,10 @@ def spawn(launch: Launch, log: Path, folder: Path) -> dict[str, float]:
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,
         )
+    _, started = _stat(process.pid)  # also of one that has ended already: nobody collects it before it is listed
     with _collecting:
         _children.append(process)
-    return identity(process.pid)
+    return {"pid": process.pid, "started": started}
 
 
 def end(which: Iterable[tuple[Identity, str]], patience: float = 5.0) -> None:

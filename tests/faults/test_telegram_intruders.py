@@ -142,7 +142,7 @@ def test_no_forged_or_replayed_press_counts(scene_of, monkeypatch):
     assert len(presses) >= 1000
     for user, data in presses:
         scene.api.press(user, 2, data)
-    scene.until(scene._all_seen)
+    scene.until(scene._all_seen, within=240)
     assert decided(scene) == {denied.id: Verdict.DENIED}
     assert scene.state(pending.id) is ProposalState.PENDING
     added = [event.kind for event in scene.engine.reader.events(after=before)]

@@ -105,14 +105,16 @@ def test_more_info_tells_evidence_and_timeline_and_leaves_the_question_open(scen
 
 @pytest.mark.parametrize("how", ["key", "expiry", "superseded"])
 def test_a_decision_from_elsewhere_takes_the_buttons_away(scene_of, how):
-    scene = scene_of(policy={"deadline": 1.0 if how == "expiry" else 300.0}).start(agent=how == "expiry")
+    scene = scene_of().start(agent=False)
     proposal = scene.ask()
     question = scene.question()
     if how == "key":
         scene.engine.store.decide(
             proposal.id, proposal.digest, Verdict.DENIED, by="Grace", channel="keypress", at=proposal.created_at
         )
-    elif how == "superseded":
+    elif how == "expiry":
+        scene.engine.store.expire(proposal.expires_at)
+    else:
         scene.engine.store.supersede(proposal.id, "The world moved.")
     told = {"key": "Grace over keypress", "expiry": "Expired", "superseded": "The world moved."}[how]
     scene.until(lambda: told in question.text and question.labels() == [])
