@@ -13,7 +13,14 @@ from cockpit.settings.services import services
 from cockpit.settings.sources import Found, from_environment, merged, places, read
 from cockpit.settings.values import Keys, Origin, PolicySettings, Settings, SettingsError, config_home, data_home
 
-GENERAL: dict[str, type] = {"data_folder": str, "runbook_folder": str, "anchors": list, "operator": str, "theme": str}
+GENERAL: dict[str, type] = {
+    "data_folder": str,
+    "runbook_folder": str,
+    "notes_folder": str,
+    "anchors": list,
+    "operator": str,
+    "theme": str,
+}
 POLICY: dict[str, type] = {
     "deadline": float,
     "changes_per_hour": int,
@@ -24,11 +31,12 @@ POLICY: dict[str, type] = {
     "dry_run": bool,
 }
 LEAST = {"deadline": 1.0, "changes_per_hour": 0, "failures_before_pause": 1, "pause_seconds": 0}
-PATHS = ("data_folder", "runbook_folder")
+PATHS = ("data_folder", "runbook_folder", "notes_folder")
 TELLING = ("notify", "escalation", "gitea", "deadman", "heartbeats", "maintenance")
 """The tables about telling people."""
 LISTENING = ("http", "alertmanager", "telegram")
 """The tables about what the daemon takes in, and whom it asks."""
+BESIDE = frozenset({*TELLING, *LISTENING, "models"})
 LEVELS = {level.value: level for level in Approval}
 
 
@@ -60,6 +68,7 @@ def load(
     return Settings(
         data_folder=general.pop("data_folder", None) or data_home(environ),
         runbook_folder=general.pop("runbook_folder", None) or config_home(environ) / "runbooks",
+        notes_folder=general.pop("notes_folder", None) or config_home(environ) / "notes",
         policy=_policy(found),
         services=services({keys[1:]: entry for keys, entry in found.items() if keys[0] == "services"}),
         sources=tuple(files),
@@ -82,6 +91,10 @@ def _beside(found: Found) -> dict[str, Any]:
         from cockpit.settings.telegram import telegram
 
         beside.update(telegram=telegram(found), http=http(found), alertmanager=alertmanager(found))
+    if "models" in written:
+        from cockpit.settings.models import models
+
+        beside.update(models=models(found))
     return beside
 
 
@@ -98,8 +111,8 @@ def _known(found: Found) -> None:
         if keys[0] in ("policy", "services"):
             if len(keys) == 1 and value != {}:
                 raise SettingsError(f"{origin}: '{keys[0]}' must be a table.", f"Write it under [{keys[0]}].")
-        elif keys[0] not in {*GENERAL, *TELLING, *LISTENING}:
-            raise unknown(keys[:1], origin, {*GENERAL, *TELLING, *LISTENING, "policy", "services"})
+        elif keys[0] not in GENERAL and keys[0] not in BESIDE:
+            raise unknown(keys[:1], origin, {*GENERAL, *BESIDE, "policy", "services"})
         if keys[0] == "policy" and len(keys) > 1 and keys[1] not in {*POLICY, "levels"}:
             raise unknown(keys[:2], origin, {*POLICY, "levels"})
 
