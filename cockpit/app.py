@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import sys
-import termios
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import PurePath
@@ -15,6 +12,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from cockpit import terminal
 from cockpit.files import data_file
 from cockpit.model import CockpitError
 from cockpit.screens import intents
@@ -68,6 +66,7 @@ class CockpitApp(Answers):
 
     def __init__(self, desk: Desk, open_engine: Callable[[], Engine] | None = None) -> None:
         super().__init__(desk)
+        self.driver_class = terminal.Terminal
         self._open_engine = open_engine
         self._version = -1
         self._aged = 0
@@ -123,7 +122,7 @@ class CockpitApp(Answers):
             self.desk.engine.stop()
 
     def _poll(self) -> None:
-        if _terminal_is_gone():
+        if terminal.gone():
             self.exit(return_code=1)
             return
         try:
@@ -201,20 +200,6 @@ class CockpitApp(Answers):
         yield SystemCommand("Help", "What this view is for, and its keys (?)", self.action_help)
         yield SystemCommand("Theme", "Dark or light (ctrl+t)", self.action_theme)
         yield SystemCommand("Quit", "Leave cockpit (q)", self.action_quit)
-
-
-def _terminal_is_gone() -> bool:
-    """Whether the terminal hung up without a signal reaching us, as when its window or its SSH connection dies.
-
-    Textual goes on reading from it then, on a whole core, while the agent holds the store's lock unseen.
-    """
-    try:
-        termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]  # None, without a terminal, is a TypeError
-    except termios.error as error:
-        return bool(error.args[0] == errno.EIO)
-    except (TypeError, ValueError, OSError):
-        return False
-    return False
 
 
 def _view(name: str, desk: Desk) -> View:
