@@ -8,7 +8,7 @@ replaces secrets by placeholders, known values first, then what looks like one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ MOST_REMEMBERED = 10_000
 """Secrets that keep a placeholder of their own; a stranger must not be able to fill our memory."""
 MOST_PLAIN, LONGEST_PLAIN = 4096, 200
 """Texts that are shown as they are and remembered, for labels come again and again; and how long one may be."""
+MANY = 16
+"""Texts from which on it pays to look at them together."""
 PLACEHOLDER = r"‹secret:[^›\s]{1,120}›(?=$|[,;&])"
 
 BLANK = frozenset(
@@ -185,6 +187,8 @@ class Redactor:
             return "…"
         if isinstance(value, Mapping):
             return self._mapping(value, secret=secret, depth=depth)
+        if len(value) >= MANY:
+            self._learn([item for item in value if isinstance(item, str)])
         return [self._scrub(item, secret=secret, depth=depth + 1) for item in value]
 
     def _mapping(self, value: Mapping[str, JSON], *, secret: bool, depth: int) -> JSON:
@@ -204,6 +208,25 @@ class Redactor:
                 plain.clear()
             plain[shown] = shown
         return shown
+
+    def _learn(self, texts: list[str]) -> None:
+        """Remember which of many texts are shown as they are: what stands in none of them is looked for once."""
+        from cockpit.secret_patterns import rules
+
+        plain = self._plain
+        if len(plain) > MOST_PLAIN // 2:
+            plain.clear()
+        new = [text for text in texts if text not in plain and len(text) <= LONGEST_PLAIN][: MOST_PLAIN // 2]
+        together = "\n".join(new)
+        if self._forms and (self._known or self._compiled()).search(together):
+            return
+        lowered = together.lower()
+        hinted = [([hint for hint in rule.hints if hint in lowered], rule.pattern) for rule in rules()]
+        likely = [(hints, pattern) for hints, pattern in hinted if hints]
+        for text in new:
+            shown = clean(text, lines=True)
+            if shown == text and not _matches(text, likely):
+                plain[shown] = shown
 
     def _key(self, key: str) -> tuple[str, bool]:
         """A key as it is shown, and whether what stands under it is a secret by its name."""
@@ -235,6 +258,16 @@ class Redactor:
                 return "‹secret:more›"
             self._placeholders.setdefault(secret, f"‹secret:{label or next(self._numbers)}›")
         return self._placeholders[secret]
+
+
+def _matches(text: str, rules: Sequence[tuple[Sequence[str], re.Pattern[str]]]) -> bool:
+    """Whether any of these patterns is found in a text, as far as it has one of the hints that stand with it."""
+    lowered = text.lower()
+    for hints, pattern in rules:
+        for hint in hints:
+            if hint in lowered and pattern.search(text):
+                return True
+    return False
 
 
 def _bounded(form: str) -> str:

@@ -21,7 +21,7 @@ from cockpit.model import (
     canonical,
 )
 from cockpit.store.rows import incident_from, run_from
-from cockpit.store.transaction import Entry, Transaction, Written
+from cockpit.store.transaction import Entry, Transaction, Written, plain
 
 MOST_TOLD = 200
 """Alerts that one event tells of at the most."""
@@ -82,6 +82,11 @@ def last_alert(log: Transaction) -> int:
     return int(row["id"])
 
 
+def texts_of(alert: Alert) -> tuple[str, ...]:
+    """The texts of an alert that are seldom those of others."""
+    return (alert.name, alert.summary, *alert.labels.values())
+
+
 def alert_row(log: Transaction, key: int, incident: int, alert: Alert) -> Written:
     """The row of an alert that fires."""
     return {
@@ -135,7 +140,7 @@ def _again(log: Transaction, known: sqlite3.Row, alert: Alert) -> int:
         log.execute("update alert set severity = ? where id = ?", alert.severity, known["id"])
         grown = _grown(_row(log, incident), 0, alert.severity)
         log.execute("update incident set severity = ? where id = ?", grown["severity"], incident)
-        severer = {**dict(known), "severity": alert.severity.value}
+        severer = {**plain(known), "severity": alert.severity.value}
         log.events([_entry(grown, [severer], alert.severity, "severer")])
     return incident
 
@@ -145,7 +150,7 @@ def case_for(log: Transaction, alert: Alert, parent: str | None) -> Case:
     for service in (alert.service, parent):
         row = log.one(OPEN, log.text(service)) if service else None
         if row is not None:
-            return Case(dict(row), "joined", [])
+            return Case(plain(row), "joined", [])
     name, service = log.text(alert.name), log.text(alert.service)
     row = log.one(RECENTLY_RESOLVED, service, log.now - REOPEN_WITHIN, service, name)
     if row is not None:
@@ -164,7 +169,7 @@ def case_for(log: Transaction, alert: Alert, parent: str | None) -> Case:
 
 
 def _row(log: Transaction, incident: int) -> Written:
-    return dict(_existing(log, incident))
+    return plain(_existing(log, incident))
 
 
 def _reopen(log: Transaction, incident: int, alert: Alert) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from cockpit.model import Alert, Severity
-from cockpit.store.incidents import Case, alert_row, case_for, clear, ingest, last_alert, tell
-from cockpit.store.transaction import Transaction
+from cockpit.store.incidents import Case, alert_row, case_for, clear, ingest, last_alert, tell, texts_of
+from cockpit.store.transaction import Transaction, plain
 
 FIRING_OF = """
 select id, fingerprint, severity from alert
@@ -60,18 +60,20 @@ class _Batch:
 
     def __init__(self, log: Transaction, reports: Sequence[Report]) -> None:
         self._log = log
+        log.expect(report.fingerprint for report in reports)
         self._texts = {report.fingerprint: log.text(report.fingerprint) for report in reports}
         asked = json.dumps(list(self._texts.values()))
         self._known = {
             row["fingerprint"]: _Known(row["id"], Severity(row["severity"])) for row in log.all(FIRING_OF, asked)
         }
-        new = (each for each in reports if isinstance(each, Alert) and self._texts[each.fingerprint] not in self._known)
+        new = [each for each in reports if isinstance(each, Alert) and self._texts[each.fingerprint] not in self._known]
+        log.expect(text for alert in new for text in texts_of(alert))
         self._cases = self._open({log.text(alert.service) for alert in new})
         self._last = last_alert(log)
 
     def _open(self, services: Set[str]) -> dict[str, Case]:
         found = self._log.all(OPEN_OF, json.dumps([*services])) if services else []
-        return {row["service"]: Case(dict(row), "joined", []) for row in found}
+        return {row["service"]: Case(plain(row), "joined", []) for row in found}
 
     def fire(self, alert: Alert) -> None:
         fingerprint = self._texts[alert.fingerprint]

@@ -52,18 +52,18 @@ class Intake:
         if self._size and self._size + len(reports) > self._limit:
             self.refused += 1
             raise _later("Too many alerts wait for the disk.")
-        loop = asyncio.get_running_loop()
-        parts = [
-            _Waiting(reports[start : start + MOST_AT_ONCE], loop.create_future())
-            for start in range(0, len(reports), MOST_AT_ONCE)
-        ]
-        self._waiting += parts
+        if len(reports) <= MOST_AT_ONCE:
+            await self._queued(reports).done
+        else:
+            starts = range(0, len(reports), MOST_AT_ONCE)
+            await _all([self._queued(reports[start : start + MOST_AT_ONCE]) for start in starts])
+
+    def _queued(self, reports: Sequence[Report]) -> _Waiting:
+        post = _Waiting(reports, asyncio.get_running_loop().create_future())
+        self._waiting.append(post)
         self._size += len(reports)
         self._look()
-        if len(parts) == 1:
-            await parts[0].done
-        else:
-            await _all(parts)
+        return post
 
     async def run(self) -> None:
         """Commit what waits, until cancelled; what still waits then is refused."""
