@@ -15,6 +15,7 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	COCKPIT_KILLS=200 $(BIN)/python -m pytest -s tests/faults/test_daemon_kills.py
+	$(BIN)/python -m tests.benchmarks.bench_steady 300
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

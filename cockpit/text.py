@@ -8,7 +8,7 @@ replaces secrets by placeholders, known values first, then what looks like one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,9 @@ DEEPEST = 60
 MOST_REMEMBERED = 10_000
 """Secrets that keep a placeholder of their own; a stranger must not be able to fill our memory."""
 MOST_PLAIN, LONGEST_PLAIN = 4096, 200
-"""Texts without a secret that are remembered, for labels come again and again; and how long one may be."""
+"""Texts that are shown as they are and remembered, for labels come again and again; and how long one may be."""
+MANY = 16
+"""Texts from which on it pays to look at them together."""
 PLACEHOLDER = r"‹secret:[^›\s]{1,120}›(?=$|[,;&])"
 
 BLANK = frozenset(
@@ -124,7 +126,8 @@ class Redactor:
         self._numbers = count(1)
         self._forms: dict[str, str] = {}
         self._known: re.Pattern[str] | None = None
-        self._plain: set[str] = set()
+        self._plain: dict[str, Untrusted] = {}
+        self._keys: dict[str, tuple[str, bool]] = {}
 
     def add(self, secret: str, name: str = "") -> None:
         """Register a value that must never leave, in plain, URL-encoded, JSON-escaped and base64 form.
@@ -141,19 +144,11 @@ class Redactor:
         placeholder = self._placeholder(secret, label)
         for form in _forms(secret):
             self._forms.setdefault(form, placeholder)
-        self._known, self._plain = None, set()
+        self._known, self._plain, self._keys = None, {}, {}
 
     def redact(self, text: str) -> str:
         """The text with known secrets, and what has the shape of one, replaced by placeholders."""
-        plain = self._plain
-        if text in plain:
-            return text
-        redacted = self._redacted(text)
-        if redacted == text and len(text) <= LONGEST_PLAIN:
-            if len(plain) >= MOST_PLAIN:
-                plain.clear()
-            plain.add(text)
-        return redacted
+        return text if text in self._plain else self._redacted(text)
 
     def _redacted(self, text: str) -> str:
         from cockpit.secret_patterns import may_match, rules
@@ -176,7 +171,7 @@ class Redactor:
 
         A string under a key that names a secret (`password`, `api_token`, …) is replaced whatever it looks like.
         """
-        return self._scrub(value, secret=False, depth=0)
+        return self._shown(value) if isinstance(value, str) else self._scrub(value, secret=False, depth=0)
 
     def _compiled(self) -> re.Pattern[str]:
         longest_first = sorted(self._forms, key=len, reverse=True)
@@ -185,22 +180,65 @@ class Redactor:
 
     def _scrub(self, value: JSON, *, secret: bool, depth: int) -> JSON:
         if isinstance(value, str):
-            return self._whole(value) if secret and value else clean(self.redact(value), lines=True)
+            return self._whole(value) if secret and value else self._shown(value)
         if value is None or isinstance(value, bool | int | float):
             return value
         if depth >= DEEPEST:
             return "…"
         if isinstance(value, Mapping):
-            return {self._key(key): self._under(key, item, secret=secret, depth=depth) for key, item in value.items()}
+            return self._mapping(value, secret=secret, depth=depth)
+        if len(value) >= MANY:
+            self._learn([item for item in value if isinstance(item, str)])
         return [self._scrub(item, secret=secret, depth=depth + 1) for item in value]
 
-    def _under(self, key: object, value: JSON, *, secret: bool, depth: int) -> JSON:
+    def _mapping(self, value: Mapping[str, JSON], *, secret: bool, depth: int) -> JSON:
+        scrubbed: dict[str, JSON] = {}
+        for key, item in value.items():
+            shown, hides = self._keys.get(key) or self._key(str(key))
+            scrubbed[shown] = self._scrub(item, secret=secret or hides, depth=depth + 1)
+        return scrubbed
+
+    def _shown(self, text: str) -> Untrusted:
+        plain = self._plain
+        if (known := plain.get(text)) is not None:
+            return known
+        shown = clean(self._redacted(text), lines=True)
+        if shown == text and len(text) <= LONGEST_PLAIN:
+            if len(plain) >= MOST_PLAIN:
+                plain.clear()
+            plain[shown] = shown
+        return shown
+
+    def _learn(self, texts: list[str]) -> None:
+        """Remember which of many texts are shown as they are: what stands in none of them is looked for once."""
+        from cockpit.secret_patterns import rules
+
+        plain = self._plain
+        if len(plain) > MOST_PLAIN // 2:
+            plain.clear()
+        new = [text for text in texts if text not in plain and len(text) <= LONGEST_PLAIN][: MOST_PLAIN // 2]
+        together = "\n".join(new)
+        if self._forms and (self._known or self._compiled()).search(together):
+            return
+        lowered = together.lower()
+        hinted = [([hint for hint in rule.hints if hint in lowered], rule.pattern) for rule in rules()]
+        likely = [(hints, pattern) for hints, pattern in hinted if hints]
+        for text in new:
+            shown = clean(text, lines=True)
+            if shown == text and not _matches(text, likely):
+                plain[shown] = shown
+
+    def _key(self, key: str) -> tuple[str, bool]:
+        """A key as it is shown, and whether what stands under it is a secret by its name."""
         from cockpit.secret_patterns import names_secret
 
-        return self._scrub(value, secret=secret or names_secret(str(key)), depth=depth + 1)
-
-    def _key(self, key: object) -> str:
-        return clean(self.redact(str(key)))
+        keys = self._keys  # `add` puts another in its place, which must not hold what was shown before
+        shown = clean(self.redact(key)), names_secret(key)
+        if len(key) <= LONGEST_PLAIN:
+            if len(keys) >= MOST_PLAIN:
+                keys.clear()
+            keys[key] = shown
+        return shown
 
     def _whole(self, value: str) -> str:
         return value if re.fullmatch(PLACEHOLDER, value) else self._placeholder(value)
@@ -220,6 +258,16 @@ class Redactor:
                 return "‹secret:more›"
             self._placeholders.setdefault(secret, f"‹secret:{label or next(self._numbers)}›")
         return self._placeholders[secret]
+
+
+def _matches(text: str, rules: Sequence[tuple[Sequence[str], re.Pattern[str]]]) -> bool:
+    """Whether any of these patterns is found in a text, as far as it has one of the hints that stand with it."""
+    lowered = text.lower()
+    for hints, pattern in rules:
+        for hint in hints:
+            if hint in lowered and pattern.search(text):
+                return True
+    return False
 
 
 def _bounded(form: str) -> str:

@@ -140,7 +140,7 @@ class Agent:
 
     def _step_foreign(self, incident: Incident) -> None:
         """Nothing here can look at its service: a person is told, and it ends when its alerts do."""
-        if not self._firing(incident):
+        if not self.store.reader.fires(incident.id):
             self._resolve(incident, None)
         elif incident.status is IncidentStatus.OPEN:
             self._escalate(incident, "A person is needed: its service is not one that cockpit can look at.")

@@ -7,10 +7,12 @@ from dataclasses import asdict
 
 from cockpit.model.values import JSON, Call, Plan
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 
 def canonical(value: JSON) -> str:
     """The one JSON text of a value: sorted keys, no spaces, so that equal values hash equal."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _CANONICAL.encode(value)
 
 
 def digest(call: Call, plan: Plan) -> str:

@@ -24,7 +24,7 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 for info, 2 for critical: the larger matters more."""
-        return list(Severity).index(self)
+        return ("info", "warning", "critical").index(self)
 
 
 class Approval(StrEnum):

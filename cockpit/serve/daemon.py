@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,8 @@ ENDS_WITHIN = 4.5
 BEATS = 3
 """Signs of life in the time after which the watchdog barks."""
 STATUS_EVERY = 5.0
+YOUNG_OBJECTS = 20_000
+"""Objects after which new ones are looked through for cycles: Python's 700 is a fraction of what one commit holds."""
 
 CHANNELS = {
     "http": ("http",),
@@ -60,6 +63,7 @@ def run(
     Raises Held when another process acts on the log, CockpitError when the settings or the log cannot be used.
     """
     logging.getLogger().addHandler(LibraryLines(journal))
+    gc.set_threshold(YOUNG_OBJECTS)
     settings, registry = configured()
     with Engine(settings, registry, redactor) as engine:
         if not engine.acts:

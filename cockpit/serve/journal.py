@@ -9,11 +9,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from cockpit.model import JSON, CockpitError, Event
 from cockpit.store.reader import Reader
@@ -33,6 +34,10 @@ class Level(IntEnum):
     WARNING = 4
     NOTICE = 5
     INFO = 6
+
+
+Fact: TypeAlias = tuple[Level, str, Mapping[str, JSON]]
+"""How grave it is, what is said, and what programs are told besides."""
 
 
 @dataclass
@@ -56,12 +61,21 @@ class Journal:
 
     def say(self, level: Level, text: str, **fields: JSON) -> None:
         """Write one line; a stream that is gone or full of errors stops nothing."""
-        told = clean(self.redactor.redact(text))
-        shown = self._json(level, told, fields) if self.as_json else self._plain(level, told)
-        prefix = f"<{level.value}>" if self.prefixed else ""
+        self._write([(level, text, fields)])
+
+    def _write(self, facts: Sequence[Fact]) -> None:
+        lines = "".join(self._lines(facts))
         with self._lock, contextlib.suppress(OSError, ValueError):
-            self.stream.write(f"{prefix}{shown}\n")
+            self.stream.write(lines)
             self.stream.flush()
+
+    def _lines(self, facts: Sequence[Fact]) -> Iterator[str]:
+        scrubbed = self.redactor.scrub([text for _, text, _ in facts])
+        assert isinstance(scrubbed, list)
+        for (level, _, fields), text in zip(facts, scrubbed, strict=True):
+            told = clean(str(text))
+            shown = self._json(level, told, fields) if self.as_json else self._plain(level, told)
+            yield f"<{level.value}>{shown}\n" if self.prefixed else f"{shown}\n"
 
     def _plain(self, level: Level, text: str) -> str:
         return text if self.prefixed else f"{_time(time.time())} {level.name.lower():7} {text}"
@@ -71,24 +85,6 @@ class Journal:
         assert isinstance(scrubbed, dict)
         line = {"time": _time(time.time()), "level": level.name.lower(), "message": text, **scrubbed}
         return json.dumps(line, ensure_ascii=True).replace("\x7f", "\\u007f")
-
-    def event(self, event: Event) -> None:
-        """Write what was put into the log, if it is of note."""
-        if event.kind in QUIET:
-            return
-        where = f"incident {event.incident}: " if event.incident is not None else ""
-        named = not event.service or event.text.startswith(event.service)
-        service = "" if named else f"{event.service}: "
-        self.say(
-            _level(event),
-            f"{where}{service}{event.text} [{event.kind} by {event.actor}]",
-            event=event.id,
-            kind=event.kind,
-            actor=event.actor,
-            incident=event.incident,
-            service=event.service,
-            at=_time(event.at),
-        )
 
     async def follow(self, reader: Reader) -> None:
         """Write every event from now on, whichever process it comes from, until cancelled."""
@@ -107,8 +103,7 @@ class Journal:
     def _catch_up(self, reader: Reader) -> None:
         with self._following:
             while found := reader.events(after=self._last):
-                for event in found:
-                    self.event(event)
+                self._write([_fact(event) for event in found if event.kind not in QUIET])
                 self._last = found[-1].id
 
 
@@ -159,6 +154,22 @@ def read_by_systemd(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
+def _fact(event: Event) -> Fact:
+    """What was put into the log."""
+    where = f"incident {event.incident}: " if event.incident is not None else ""
+    named = not event.service or event.text.startswith(event.service)
+    service = "" if named else f"{event.service}: "
+    fields: dict[str, JSON] = {
+        "event": event.id,
+        "kind": event.kind,
+        "actor": event.actor,
+        "incident": event.incident,
+        "service": event.service,
+        "at": _time(event.at),
+    }
+    return _level(event), f"{where}{service}{event.text} [{event.kind} by {event.actor}]", fields
+
+
 def _level(event: Event) -> Level:
     if event.kind == "alert":
         return Level.NOTICE if event.data.get("cleared") else Level.WARNING
@@ -169,4 +180,9 @@ def _level(event: Event) -> Level:
 
 
 def _time(at: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03d}Z"
+    return f"{_second(int(at))}.{int(at % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

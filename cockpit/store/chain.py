@@ -7,9 +7,12 @@ import hmac
 import os
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from cockpit.model import JSON, canonical
 from cockpit.store.connection import StoreError
@@ -124,13 +127,19 @@ class Head:
 def link(key: bytes, previous: bytes, event: Mapping[str, JSON] | sqlite3.Row) -> bytes:
     """HMAC-SHA256 of an event and of the link before it."""
     text = canonical([event[column] for column in LINKED])
-    return hmac.new(key, previous + text.encode(), hashlib.sha256).digest()
+    return hmac.digest(key, previous + text.encode(), "sha256")
 
 
-def seal(table: str, row: sqlite3.Row) -> str:
+def seal(table: str, row: sqlite3.Row | Mapping[str, Any]) -> str:
     """The SHA-256, in hex, of what a row holds; the event that names it is what protects it."""
-    text = canonical([table, *(row[column] for column in SEALED[table])])
+    text = canonical([table, *_covered(table)(row)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _covered(table: str) -> Callable[[Any], tuple[JSON, ...]]:
+    """Takes out of a row what a seal covers."""
+    return itemgetter(*SEALED[table])
 
 
 def load_key(path: Path, *, create: bool) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cockpit.model import (
     JSON,
@@ -18,10 +18,13 @@ from cockpit.model import (
     Run,
     RunStatus,
     Severity,
+    canonical,
 )
 from cockpit.store.rows import incident_from, run_from
-from cockpit.store.transaction import Transaction
+from cockpit.store.transaction import Entry, Transaction, Written, plain
 
+MOST_TOLD = 200
+"""Alerts that one event tells of at the most."""
 REOPEN_WITHIN = 300.0
 """Seconds after its end within which the same alert on the same service reopens an incident."""
 FLAPS, FLAPS_WITHIN = 3, 3600.0
@@ -34,6 +37,10 @@ select incident.* from incident join alert on alert.incident = incident.id
 where incident.service = ? and incident.resolved_at > ? and alert.service = ? and alert.name = ?
 order by incident.resolved_at desc limit 1
 """
+GROW = """
+update incident set alerts = json_extract(new.value, '$[1]'), severity = json_extract(new.value, '$[2]')
+from json_each(?) as new where incident.id = json_extract(new.value, '$[0]')
+"""
 REOPENINGS = """
 select count(*) as times from event
 where incident = ? and kind = 'status' and at > ? and json_extract(data, '$.reopened') = 1
@@ -42,6 +49,18 @@ FINDABLE = """
 insert into incident_words (rowid, service, title, cause) select id, service, title, cause from incident where id = ?
 """
 RESOLVED_ALERT = "update alert set resolved_at = ? where fingerprint = ? and resolved_at is null returning id, incident"
+
+
+@dataclass(slots=True)
+class Case:
+    """An incident with alerts that fire anew, not yet written."""
+
+    incident: Written
+    """Its row."""
+    how: str
+    """What the first of the alerts did to it: `opened`, `reopened` or `joined`."""
+    alerts: list[Written]
+    """Their rows."""
 
 
 def ingest(log: Transaction, alerts: Sequence[Alert], under: Mapping[str, str]) -> list[int]:
@@ -53,41 +72,67 @@ def _ingest_one(log: Transaction, alert: Alert, parent: str | None) -> int:
     known = log.one(FIRING, log.text(alert.fingerprint))
     if known is not None:
         return _again(log, known, alert)
-    incident, how = incident_for(log, alert, parent)
-    tell(log, incident, [(insert(log, incident, alert), alert)], how)
-    return incident
+    case = case_for(log, alert, parent)
+    case.alerts.append(alert_row(log, last_alert(log) + 1, case.incident["id"], alert))
+    tell(log, [case])
+    return int(case.incident["id"])
 
 
-def insert(log: Transaction, incident: int, alert: Alert) -> int:
-    """Append an alert that fires; returns its row. The incident is brought up to date by `tell`."""
-    return log.insert(
-        "alert",
-        incident=incident,
-        fingerprint=log.text(alert.fingerprint),
-        service=log.text(alert.service),
-        name=log.text(alert.name),
-        severity=alert.severity,
-        summary=log.text(alert.summary),
-        starts_at=float(alert.starts_at),
-        source=log.text(alert.source),
-        labels=log.json(alert.labels),
-    )
+def last_alert(log: Transaction) -> int:
+    """The id of the newest alert; 0 when there is none."""
+    row = log.one("select coalesce(max(id), 0) as id from alert")
+    assert row is not None
+    return int(row["id"])
 
 
-def tell(log: Transaction, incident: int, inserted: Sequence[tuple[int, Alert]], how: str) -> None:
-    """Count alerts that were inserted, and append one event about all of them.
+def texts_of(alert: Alert) -> tuple[str, ...]:
+    """The texts of an alert that are seldom those of others."""
+    return (alert.name, alert.summary, *alert.labels.values())
 
-    Args:
-        log: the transaction.
-        incident: which they belong to.
-        inserted: their rows.
-        how: what the first of them did to it: `opened`, `reopened` or `joined`.
-    """
-    log.execute("update incident set alerts = alerts + ? where id = ?", len(inserted), incident)
-    worst = max((alert.severity for _, alert in inserted), key=lambda severity: severity.rank)
-    _raise_severity(log, incident, worst)
-    row, alert = inserted[0]
-    _tell_of_alert(log, row, incident, replace(alert, severity=worst), how, [row for row, _ in inserted[1:]])
+
+def alert_row(log: Transaction, key: int, incident: int, alert: Alert) -> Written:
+    """The row of an alert that fires."""
+    return {
+        "id": key,
+        "incident": incident,
+        "fingerprint": log.text(alert.fingerprint),
+        "service": log.text(alert.service),
+        "name": log.text(alert.name),
+        "severity": alert.severity.value,
+        "summary": log.text(alert.summary),
+        "starts_at": float(alert.starts_at),
+        "source": log.text(alert.source),
+        "labels": log.json(alert.labels),
+        "resolved_at": None,
+    }
+
+
+def tell(log: Transaction, cases: Sequence[Case]) -> None:
+    """Append the alerts of these cases, count them in their incidents, and tell of them in an event or more each."""
+    log.insert_all("alert", [alert for case in cases for alert in case.alerts])
+    told = [entry for case in cases for entry in _told(case)]
+    log.execute(GROW, canonical([[case.incident[column] for column in ("id", "alerts", "severity")] for case in cases]))
+    log.events(told)
+
+
+def _told(case: Case) -> Iterator[Entry]:
+    how = case.how
+    for start in range(0, len(case.alerts), MOST_TOLD):
+        alerts = case.alerts[start : start + MOST_TOLD]
+        worst = max((Severity(alert["severity"]) for alert in alerts), key=lambda severity: severity.rank)
+        case.incident = _grown(case.incident, len(alerts), worst)
+        yield _entry(case.incident, alerts, worst, how)
+        how = "joined"
+
+
+def _grown(incident: Written, count: int, severity: Severity) -> Written:
+    """The incident with so many alerts more, and no less severe than that."""
+    severer = severity.rank > Severity(incident["severity"]).rank
+    return {
+        **incident,
+        "alerts": incident["alerts"] + count,
+        "severity": severity.value if severer else incident["severity"],
+    }
 
 
 def _again(log: Transaction, known: sqlite3.Row, alert: Alert) -> int:
@@ -96,22 +141,24 @@ def _again(log: Transaction, known: sqlite3.Row, alert: Alert) -> int:
     incident: int = known["incident"]
     if alert.severity.rank > Severity(known["severity"]).rank:
         log.execute("update alert set severity = ? where id = ?", alert.severity, known["id"])
-        _raise_severity(log, incident, alert.severity)
-        _tell_of_alert(log, known["id"], incident, alert, "severer")
+        grown = _grown(_row(log, incident), 0, alert.severity)
+        log.execute("update incident set severity = ? where id = ?", grown["severity"], incident)
+        severer = {**plain(known), "severity": alert.severity.value}
+        log.events([_entry(grown, [severer], alert.severity, "severer")])
     return incident
 
 
-def incident_for(log: Transaction, alert: Alert, parent: str | None) -> tuple[int, str]:
-    """The incident an alert belongs to, and whether it joined, reopened or opened it."""
+def case_for(log: Transaction, alert: Alert, parent: str | None) -> Case:
+    """The incident an alert belongs to: one that is open, one that is opened again, or a new one."""
     for service in (alert.service, parent):
         row = log.one(OPEN, log.text(service)) if service else None
         if row is not None:
-            return row["id"], "joined"
+            return Case(plain(row), "joined", [])
     name, service = log.text(alert.name), log.text(alert.service)
     row = log.one(RECENTLY_RESOLVED, service, log.now - REOPEN_WITHIN, service, name)
     if row is not None:
         _reopen(log, row["id"], alert)
-        return row["id"], "reopened"
+        return Case(_row(log, row["id"]), "reopened", [])
     opened = log.insert(
         "incident",
         service=service,
@@ -121,7 +168,11 @@ def incident_for(log: Transaction, alert: Alert, parent: str | None) -> tuple[in
         opened_at=log.now,
         updated_at=log.now,
     )
-    return opened, "opened"
+    return Case(_row(log, opened), "opened", [])
+
+
+def _row(log: Transaction, incident: int) -> Written:
+    return plain(_existing(log, incident))
 
 
 def _reopen(log: Transaction, incident: int, alert: Alert) -> None:
@@ -142,40 +193,29 @@ def _reopen(log: Transaction, incident: int, alert: Alert) -> None:
     )
 
 
-def _raise_severity(log: Transaction, incident: int, severity: Severity) -> None:
-    row = log.row("incident", incident)
-    assert row is not None
-    if severity.rank > Severity(row["severity"]).rank:
-        log.execute("update incident set severity = ? where id = ?", severity, incident)
-
-
-def _tell_of_alert(
-    log: Transaction,
-    row: int,
-    incident: int,
-    alert: Alert,
-    how: str,
-    others: Sequence[int] = (),
-) -> None:
-    data: Mapping[str, JSON] = {
-        "alert": row,
-        "name": alert.name,
-        "severity": alert.severity,
-        "source": alert.source,
-        "fingerprint": alert.fingerprint,
-        "starts_at": alert.starts_at,
+def _entry(incident: Written, alerts: Sequence[Written], severity: Severity, how: str) -> Entry:
+    """The event that tells of alerts, and vouches for them and for their incident."""
+    alert, others = alerts[0], [other["id"] for other in alerts[1:]]
+    data: dict[str, JSON] = {
+        "alert": alert["id"],
+        "name": alert["name"],
+        "severity": severity,
+        "source": alert["source"],
+        "fingerprint": alert["fingerprint"],
+        "starts_at": alert["starts_at"],
         "incident": how,
     }
     if others:
-        data = {**data, "others": list(others)}
-    log.event(
+        data["others"] = others
+    return Entry(
         "alert",
-        (alert.summary or alert.name) + (f" (and {len(others)} more alerts)" if others else ""),
-        actor=Role.MONITOR,
-        incident=incident,
-        service=alert.service,
-        data=data,
-        vouches=[("alert", row), *(("alert", other) for other in others), ("incident", incident)],
+        (alert["summary"] or alert["name"]) + (f" (and {len(others)} more alerts)" if others else ""),
+        Role.MONITOR,
+        None,
+        incident["id"],
+        alert["service"],
+        data,
+        [*(("alert", each) for each in alerts), ("incident", incident)],
     )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from cockpit.model import Alert, Severity
-from cockpit.store.incidents import clear, incident_for, ingest, insert, tell
-from cockpit.store.transaction import Transaction
+from cockpit.store.incidents import Case, alert_row, case_for, clear, ingest, last_alert, tell, texts_of
+from cockpit.store.transaction import Transaction, plain
 
 FIRING_OF = """
 select id, fingerprint, severity from alert
 where resolved_at is null and fingerprint in (select value from json_each(?))
+"""
+OPEN_OF = """
+select * from incident where status <> 'resolved' and service in (select value from json_each(?))
 """
 COUNT = """
 update alert set times = times + again.value from json_each(?) as again where alert.id = cast(again.key as integer)
@@ -32,10 +35,6 @@ class Cleared:
 Report: TypeAlias = Alert | Cleared
 
 
-MOST_TOLD = 200
-"""Alerts that one event tells of at the most."""
-
-
 @dataclass(slots=True)
 class _Known:
     """An alert that fires already, as far as a report of it needs to look."""
@@ -43,15 +42,6 @@ class _Known:
     row: int
     severity: Severity
     again: int = 0
-
-
-@dataclass(slots=True)
-class _Case:
-    """An incident that alerts of this batch belong to."""
-
-    incident: int
-    how: str
-    untold: list[tuple[int, Alert]]
 
 
 def take_in(log: Transaction, reports: Sequence[Report]) -> None:
@@ -70,12 +60,20 @@ class _Batch:
 
     def __init__(self, log: Transaction, reports: Sequence[Report]) -> None:
         self._log = log
+        log.expect(report.fingerprint for report in reports)
         self._texts = {report.fingerprint: log.text(report.fingerprint) for report in reports}
         asked = json.dumps(list(self._texts.values()))
         self._known = {
             row["fingerprint"]: _Known(row["id"], Severity(row["severity"])) for row in log.all(FIRING_OF, asked)
         }
-        self._cases: dict[str, _Case] = {}
+        new = [each for each in reports if isinstance(each, Alert) and self._texts[each.fingerprint] not in self._known]
+        log.expect(text for alert in new for text in texts_of(alert))
+        self._cases = self._open({log.text(alert.service) for alert in new})
+        self._last = last_alert(log)
+
+    def _open(self, services: Set[str]) -> dict[str, Case]:
+        found = self._log.all(OPEN_OF, json.dumps([*services])) if services else []
+        return {row["service"]: Case(plain(row), "joined", []) for row in found}
 
     def fire(self, alert: Alert) -> None:
         fingerprint = self._texts[alert.fingerprint]
@@ -85,39 +83,36 @@ class _Batch:
         elif alert.severity is known.severity or alert.severity.rank < known.severity.rank:
             known.again += 1
         else:
-            self._tell_all()
+            self._tell()
             ingest(self._log, [alert], {})
             known.severity = alert.severity
 
     def clear(self, cleared: Cleared) -> None:
         known = self._known.pop(self._texts[cleared.fingerprint], None)
         if known is not None:
-            self._tell_all()
+            self._tell()
             self._count([known])
             clear(self._log, [cleared.fingerprint], cleared.at)
 
     def close(self) -> None:
-        self._tell_all()
+        self._tell()
         self._count(self._known.values())
 
     def _add(self, alert: Alert) -> int:
-        case = self._cases.get(alert.service)
+        service = self._log.text(alert.service)
+        case = self._cases.get(service)
         if case is None:
-            case = self._cases[alert.service] = _Case(*incident_for(self._log, alert, None), [])
-        row = insert(self._log, case.incident, alert)
-        case.untold.append((row, alert))
-        if len(case.untold) >= MOST_TOLD:
-            self._tell(case)
-        return row
+            case = self._cases[service] = case_for(self._log, alert, None)
+        self._last += 1
+        case.alerts.append(alert_row(self._log, self._last, case.incident["id"], alert))
+        return self._last
 
-    def _tell_all(self) -> None:
-        for case in self._cases.values():
-            self._tell(case)
-
-    def _tell(self, case: _Case) -> None:
-        if case.untold:
-            tell(self._log, case.incident, case.untold, case.how)
-            case.untold, case.how = [], "joined"
+    def _tell(self) -> None:
+        """Write what was added; the next alert looks its incident up again, which may be severer by then."""
+        untold = [case for case in self._cases.values() if case.alerts]
+        if untold:
+            tell(self._log, untold)
+        self._cases = {}
 
     def _count(self, known: Iterable[_Known]) -> None:
         again = {each.row: each.again for each in known if each.again}

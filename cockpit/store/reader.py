@@ -65,6 +65,7 @@ CHANGES_SINCE = "select count(*) from change where claimed_at >= ? and state <> 
 ALERTS = "select * from alert where ? or resolved_at is null order by id"
 ALERTS_OF = "select * from alert where incident = ? and (? or resolved_at is null) order by id"
 FIRING_IN = "select fingerprint from alert where incident = ? and resolved_at is null"
+FIRES = "select 1 from alert where incident = ? and resolved_at is null limit 1"
 FREEZE = "select data from event where kind = 'freeze' order by id desc limit 1"
 NAMES = """
 select series.name from series join service on service.id = series.service where service.name = ? order by series.name
@@ -123,6 +124,10 @@ class Reader:
     def firing(self, incident: int) -> frozenset[str]:
         """The fingerprints of an incident's alerts that fire now, without reading the alerts."""
         return frozenset(row["fingerprint"] for row in self._fetch(FIRING_IN, incident))
+
+    def fires(self, incident: int) -> bool:
+        """Whether any alert of an incident fires now."""
+        return bool(self._fetch(FIRES, incident))
 
     def events(
         self, *, after: int = 0, before: int | None = None, incident: int | None = None, limit: int = 500

@@ -45,6 +45,7 @@ from cockpit.store.heartbeats import Heartbeats
 from cockpit.store.migrations import migrate
 from cockpit.store.notices import Notices
 from cockpit.store.reader import Reader
+from cockpit.store.rows import event_from
 from cockpit.store.telegram import TelegramLog
 from cockpit.store.transaction import Scrub, Transaction
 
@@ -243,7 +244,8 @@ class Store:
     ) -> Event:
         """Append an event."""
         with self._transaction() as log:
-            return log.event(kind, text, actor=actor, incident=incident, service=service, data=data)
+            row = log.event(kind, text, actor=actor, incident=incident, service=service, data=data)
+            return event_from(row)
 
     def propose(
         self,
@@ -376,7 +378,7 @@ class Store:
                 raise
 
     def _committed(self) -> Iterator[Transaction]:
-        log = Transaction(self._database, self._key, self._scrub, self._clock())
+        log = Transaction(self._database.conn, self._key, self._scrub, self._clock())
         self._database.execute("begin immediate")
         try:
             self._open = log

@@ -1,4 +1,4 @@
-"""How many posted alerts are answered a second, each after it is on the disk; and how late a real request comes."""
+"""How many posted alerts a daemon answers a second, each after it is on the disk, against a bare server."""
 
 from __future__ import annotations
 
@@ -10,33 +10,23 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.http_daemon import TOKEN, listening
 from tests.benchmarks.http_load import Measured, load, post
 from tests.benchmarks.report import line, percentile
 
 CONNECTIONS = 32
 POSTS = 20_000
-STEADY_RATE, STEADY_SECONDS = 1000.0, 20
-TOKEN = "bench-0123456789abcdef"
 
 
 def main() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as folder:
-        with _process("http_bare", str(Path(folder) / "bare.db")) as port:
-            bare = _measure(port, "the same 50 alerts", 50)
+        with _bare(Path(folder)) as port:
+            bare = _measure(port, "repeated")
         line("bare aiohttp with group commit", f"{bare.rate:.0f}/s", "the yardstick")
-        with _process("http_server", str(_config(Path(folder)))) as port:
-            same = _measure(port, "the same 50 alerts", 50)
-            _print("posts of 50 alerts that fire", same, bare)
-            _print("posts of a new alert each", _measure(port, "new", POSTS // 4, start=10**6, posts=POSTS // 4), bare)
-            steady = asyncio.run(
-                load(port, _requests(port, 50, int(STEADY_RATE * STEADY_SECONDS)), CONNECTIONS, STEADY_RATE)
-            )
-            line(
-                f"p95 at a steady {STEADY_RATE:.0f}/s for {STEADY_SECONDS} s",
-                f"{percentile(steady.latencies, 0.95) * 1e3:.1f} ms",
-                "10 ms",
-            )
+        with listening(Path(folder) / "cockpit") as (_, _, port):
+            _print("posts of 50 alerts that fire", _measure(port, "repeated"), bare)
+            _print("posts of a new alert each", _measure(port, "new"), bare)
 
 
 def _print(what: str, found: Measured, bare: Measured) -> None:
@@ -46,30 +36,21 @@ def _print(what: str, found: Measured, bare: Measured) -> None:
     line("  against the bare server", f"{found.rate / bare.rate:.2f}x", "0.55x")
 
 
-def _measure(port: int, what: str, alerts: int, start: int = 0, posts: int = POSTS) -> Measured:
-    asyncio.run(load(port, _requests(port, alerts, alerts, start), CONNECTIONS)) if alerts < posts else None
-    return asyncio.run(load(port, _requests(port, alerts, posts, start), CONNECTIONS))
-
-
-def _requests(port: int, alerts: int, posts: int, start: int = 0) -> Iterator[bytes]:
-    ready = [post(port, start + number, token=TOKEN) for number in range(alerts)]
-    return (ready[number % alerts] for number in range(posts))
-
-
-def _config(folder: Path) -> Path:
-    config = folder / "config.toml"
-    config.write_text(
-        f'data_folder = "{folder}/data"\n[http]\nbind = "127.0.0.1:0"\nrequests_per_second = 100000\n'
-        f'tokens = [{{name = "bench", token = "{TOKEN}", scopes = ["read", "alert"]}}]\n'
-    )
-    config.chmod(0o600)
-    return config
+def _measure(port: int, what: str) -> Measured:
+    """Post the same 50 alerts again and again, or a new one each time; what comes first only warms up."""
+    if what == "repeated":
+        ready = [post(port, number, token=TOKEN) for number in range(50)]
+        requests = (ready[number % 50] for number in range(POSTS))
+    else:
+        requests = iter([post(port, 10**6 + number, token=TOKEN) for number in range(POSTS)])
+    asyncio.run(load(port, (next(requests) for _ in range(500)), CONNECTIONS))
+    return asyncio.run(load(port, requests, CONNECTIONS))
 
 
 @contextlib.contextmanager
-def _process(module: str, argument: str) -> Iterator[int]:
-    """Run a server of this folder; gives its port."""
-    command = [sys.executable, "-m", f"tests.benchmarks.{module}", argument]
+def _bare(folder: Path) -> Iterator[int]:
+    """Run the yardstick; gives its port."""
+    command = [sys.executable, "-m", "tests.benchmarks.http_bare", str(folder / "bare.db")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -117,7 +117,7 @@ def test_the_log_is_not_flooded_by_strangers(scene_of):
 
 
 def test_no_forged_or_replayed_press_counts(scene_of, monkeypatch):
-    monkeypatch.setattr(door, "LOCK_AFTER", 10**9)
+    monkeypatch.setattr(door, "MISSES", 10**9)
     scene = scene_of().start(agent=False)
     denied, pending = scene.ask("first"), scene.ask("second")
     questions = {

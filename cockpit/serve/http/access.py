@@ -9,8 +9,8 @@ from hashlib import sha256
 
 from aiohttp import web
 
+from cockpit.serve.buckets import Buckets
 from cockpit.serve.http.answers import Problem
-from cockpit.serve.http.limits import Buckets
 from cockpit.settings.daemon import Token
 from cockpit.settings.http import is_loopback
 

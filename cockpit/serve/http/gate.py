@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from cockpit.model import CockpitError
+from cockpit.serve.buckets import Buckets
 from cockpit.serve.http.access import Access
 from cockpit.serve.http.answers import PLAIN, Problem, failure
 from cockpit.serve.http.decisions import WHO
-from cockpit.serve.http.limits import Buckets, Limits
+from cockpit.serve.http.limits import Limits
 from cockpit.serve.http.routes import needed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

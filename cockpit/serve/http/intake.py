@@ -13,6 +13,8 @@ from cockpit.store.intake import Report
 
 MOST_AT_ONCE = 250
 """Reports in one transaction, so that others who write wait no longer than that takes; a larger post takes several."""
+GATHERS = 0.002
+"""Seconds that a commit waits for whoever was just answered: most post again at once, and one costs less than two."""
 Commit = Callable[[Sequence[Report]], None]
 
 
@@ -35,6 +37,7 @@ class Intake:
         self._limit = limit
         self._waiting: list[_Waiting] = []
         self._size = 0
+        self._wanted = 1
         self._news = asyncio.Event()
         self.refused = 0
         """Posts that could not be written, or had to wait too long."""
@@ -49,18 +52,18 @@ class Intake:
         if self._size and self._size + len(reports) > self._limit:
             self.refused += 1
             raise _later("Too many alerts wait for the disk.")
-        loop = asyncio.get_running_loop()
-        parts = [
-            _Waiting(reports[start : start + MOST_AT_ONCE], loop.create_future())
-            for start in range(0, len(reports), MOST_AT_ONCE)
-        ]
-        self._waiting += parts
-        self._size += len(reports)
-        self._news.set()
-        if len(parts) == 1:
-            await parts[0].done
+        if len(reports) <= MOST_AT_ONCE:
+            await self._queued(reports).done
         else:
-            await _all(parts)
+            starts = range(0, len(reports), MOST_AT_ONCE)
+            await _all([self._queued(reports[start : start + MOST_AT_ONCE]) for start in starts])
+
+    def _queued(self, reports: Sequence[Report]) -> _Waiting:
+        post = _Waiting(reports, asyncio.get_running_loop().create_future())
+        self._waiting.append(post)
+        self._size += len(reports)
+        self._look()
+        return post
 
     async def run(self) -> None:
         """Commit what waits, until cancelled; what still waits then is refused."""
@@ -68,7 +71,7 @@ class Intake:
             batch: list[_Waiting] = []
             try:
                 while True:
-                    await self._news.wait()
+                    await self._gathered(len(batch))
                     batch = self._next()
                     errors = await asyncio.get_running_loop().run_in_executor(thread, self._write, batch)
                     self.refused += sum(error is not None for error in errors)
@@ -78,6 +81,25 @@ class Intake:
                     if not post.done.done():
                         post.done.set_exception(_later("Cockpit is ending."))
 
+    async def _gathered(self, answered: int) -> None:
+        """Return when as many posts wait as did before so many were answered, or, a moment later, when any does."""
+        self._want(len(self._waiting) + answered)
+        moment = asyncio.get_running_loop().call_later(GATHERS, self._want, 1)
+        try:
+            await self._news.wait()
+        finally:
+            moment.cancel()
+
+    def _want(self, posts: int) -> None:
+        self._wanted = max(posts, 1)
+        self._look()
+
+    def _look(self) -> None:
+        if len(self._waiting) >= self._wanted or self._size >= MOST_AT_ONCE:
+            self._news.set()
+        else:
+            self._news.clear()
+
     def _next(self) -> list[_Waiting]:
         count, size = 0, 0
         for post in self._waiting:
@@ -86,8 +108,6 @@ class Intake:
             count, size = count + 1, size + len(post.reports)
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         self._size -= size
-        if not self._waiting:
-            self._news.clear()
         return batch
 
     def _write(self, batch: Sequence[_Waiting]) -> list[Exception | None]:

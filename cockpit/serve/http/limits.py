@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-
-MOST_ADDRESSES = 4096
 
 
 @dataclass(frozen=True)
@@ -30,32 +26,3 @@ class Limits:
     """Readers of the event stream at a time."""
     alerts_waiting: int = 20_000
     """Alerts that may wait for the disk; more are refused until there is room."""
-
-
-class Buckets:
-    """A token bucket for each address, of the addresses that were seen last.
-
-    Args:
-        per_second: how fast one fills.
-        burst: how much it holds.
-        clock: a monotonic clock.
-    """
-
-    def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = per_second
-        self._burst = burst
-        self._clock = clock
-        self._levels: dict[str, tuple[float, float]] = {}
-
-    def take(self, address: str) -> bool:
-        """Take one out of an address's bucket; False when it is empty."""
-        now = self._clock()
-        level, at = self._levels.get(address) or self._new(now)
-        level = min(self._burst, level + (now - at) * self._per_second)
-        self._levels[address] = (level - 1.0 if level >= 1.0 else level, now)
-        return level >= 1.0
-
-    def _new(self, now: float) -> tuple[float, float]:
-        if len(self._levels) >= MOST_ADDRESSES:
-            self._levels.pop(next(iter(self._levels)))
-        return self._burst, now

@@ -17,6 +17,7 @@ JOBS = {"node": "host", "node-exporter": "host", "node_exporter": "host", "postg
 ASKED = ("cockpit_service", "service", "instance", "job", "alertname")
 """Labels that are looked at besides those of the matchers."""
 MOST_REMEMBERED = 4096
+PATH = re.compile("[/?#]")
 PORTS = {"http": 80, "https": 443, "nats": 4222}
 
 
@@ -69,11 +70,9 @@ class Owners:
         exact = self._ports.get((host, port), set())
         if len(exact) == 1:
             return next(iter(exact))
-        if is_loopback(host):
-            return ""
         kind = JOBS.get(job.lower(), job.lower())
         same = [name for name in self._hosts.get(host, ()) if name.partition("/")[0] == kind]
-        return same[0] if len(same) == 1 else ""
+        return same[0] if len(same) == 1 and not is_loopback(host) else ""
 
 
 def addresses(service: Service) -> Iterator[tuple[str, int]]:
@@ -95,7 +94,7 @@ def addresses(service: Service) -> Iterator[tuple[str, int]]:
 def _split(instance: str) -> tuple[str, int]:
     """Host and port of what Prometheus scraped: `host:port`, or a URL that was probed."""
     scheme, _, rest = instance.rpartition("://")
-    host, _, port = re.split("[/?#]", rest, maxsplit=1)[0].rpartition(":")
+    host, _, port = PATH.split(rest, maxsplit=1)[0].rpartition(":")
     if not port.isdecimal() or len(port) > 5:
         return rest.partition("/")[0].strip("[]"), PORTS.get(scheme, 0)
     return host.strip("[]"), int(port)

@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cockpit.serve.buckets import Buckets
 from cockpit.settings.daemon import TelegramSettings
 from cockpit.store.telegram import Person
 
 if TYPE_CHECKING:
     from telegram import CallbackQuery, Message, Update, User
 
-LOCK_AFTER, LOCKED_FOR = 10, 600.0
-"""Presses that were no presses of ours, after which a person's presses are not looked at for so many seconds."""
+MISSES, MISSES_PER_SECOND = 10, 1 / 60
+"""Presses that were no presses of ours, after which a person's are not looked at; and how fast that is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class Door:
 
     settings: TelegramSettings
     monotonic: Callable[[], float] = time.monotonic
-    _misses: dict[int, list[float]] = field(default_factory=dict)
+    _misses: Buckets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._misses = Buckets(MISSES_PER_SECOND, MISSES, self.monotonic)
 
     def let_in(self, update: Update) -> Said | Pressed:
         """What an update is, when it may be acted on. Raises Stranger for anything else."""
@@ -62,9 +66,7 @@ class Door:
 
     def missed(self, person: Person) -> None:
         """Count a press with a token that was never given to this person."""
-        now = self.monotonic()
-        recent = [at for at in self._misses.get(person.id, ()) if at > now - LOCKED_FOR]
-        self._misses[person.id] = [*recent, now][-LOCK_AFTER:]
+        self._misses.take(person.id)
 
     def _message(self, message: Message) -> Said:
         if message.sender_chat is not None:
@@ -82,8 +84,7 @@ class Door:
         person = self._person(query.from_user, query.message.chat.id)
         if not query.data:
             raise Stranger("a press without data", f"From {person.name}.")
-        now = self.monotonic()
-        if len([at for at in self._misses.get(person.id, ()) if at > now - LOCKED_FOR]) >= LOCK_AFTER:
+        if self._misses.empty(person.id):
             raise Stranger("locked after many false presses", f"From {person.name}.")
         return Pressed(person, query.id, query.data)
 
