@@ -17,7 +17,6 @@ from cockpit.store.reader import Reader
 from tests.screens.recorder import Recorder
 from tests.screens.world import World, build
 
-
 AT_REST = 3
 """Looks in a row that must find nothing on its way: a message that is being handled may still send another."""
 
