@@ -1,8 +1,6 @@
 """A process that approves and applies one proposal, and kills itself with SIGKILL at the k-th step.
 
-Run as: python -m tests.faults.crash_process DATA WORLD TOOL K [naive]
-A step is every call of the journal and every write to the world, before and after it. It prints
-the number of steps when it lives through them all.
+A step is every call of the journal and every write to the world, before and after it.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -88,16 +85,10 @@ async def run_again(executor: Executor) -> None:
         await executor._write(applied.change)
 
 
-def main() -> None:
-    data, folder, tool, die_at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+def main(data: Path, folder: Path, tool: str, die_at: int) -> None:
     steps = Steps(die_at)
     for name in JOURNAL:
         steps.around(Store, name)
     for name in ("set", "deed"):
         steps.around(world.WorldWriter, name)
-    asyncio.run(live(data, folder, tool, naive="naive" in sys.argv[5:]))
-    print(steps.count)
-
-
-if __name__ == "__main__":
-    main()
+    asyncio.run(live(data, folder, tool))

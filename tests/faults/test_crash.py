@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pytest
 
 from cockpit.model import ChangeState, ProposalState
 from cockpit.store.store import Store
-from tests.faults.crash_process import live
+from tests.faults.crash_process import live, main
 from tests.faults.invariants import check_invariants
+from tests.forks import FORKS
 
 STEPS = 40
 """More than any of the tools takes: the sweep ends at the first run that lives."""
@@ -69,10 +69,11 @@ def fresh(tmp_path: Path, number: int) -> tuple[Path, Path]:
 
 def killed(data: Path, folder: Path, tool: str, die_at: int) -> bool:
     """Run the process to its kill; False when it lived."""
-    command = [sys.executable, "-m", "tests.faults.crash_process", str(data), str(folder), tool, str(die_at)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode in (0, -9), done.stderr
-    return done.returncode == -9
+    process = FORKS.Process(target=main, args=(data, folder, tool, die_at))
+    process.start()
+    process.join(60)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == -signal.SIGKILL
 
 
 def restart(data: Path, folder: Path, tool: str) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from cockpit.model import CockpitError, ProposalState, Verdict
 from cockpit.store.outbox import Outbox
 from cockpit.store.store import Store
 from cockpit.store.telegram import TelegramLog
+from tests.forks import FORKS
+from tests.telegram.process import main
 from tests.telegram.scene import ADA, BOB, EVE, FAST, Scene
 
 
@@ -177,25 +177,26 @@ def test_killed_again_and_again_it_loses_nothing_and_sends_nothing_a_third_time(
     for _ in range(10):
         process = runner(scene)
         reached = len(scene.api.messages)
-        scene.until(lambda: len(scene.api.messages) > reached or process.poll() is not None)  # noqa: B023
+        scene.until(lambda: len(scene.api.messages) > reached or process.exitcode is not None)  # noqa: B023
         time.sleep(rng.uniform(0, 0.08))
-        process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.kill()
+        process.join(60)
         landed += len(scene.api.messages) > reached
     last = runner(scene)
     try:
         scene.until(lambda: len({each.text for each in scene.api.all("Asks")}) == 60)
     finally:
         last.kill()
-        last.wait(60)
+        last.join(60)
     copies = Counter(each.text for each in scene.api.all("Asks"))
     assert max(copies.values()) <= 2
     assert landed >= 8
 
 
-def runner(scene: Scene) -> subprocess.Popen[bytes]:
-    arguments = [str(scene.data), str(scene.folder), scene.api.url]
-    return subprocess.Popen([sys.executable, "-m", "tests.telegram.process", *arguments], stderr=subprocess.DEVNULL)
+def runner(scene: Scene) -> BaseProcess:
+    process = FORKS.Process(target=main, args=(scene.data, scene.folder, scene.api.url))
+    process.start()
+    return process
 
 
 # R15: the same update again

@@ -17,6 +17,9 @@ from cockpit.store.reader import Reader
 from tests.screens.recorder import Recorder
 from tests.screens.world import World, build
 
+AT_REST = 3
+"""Looks in a row that must find nothing on its way: a message that is being handled may still send another."""
+
 
 @dataclass
 class Stage:
@@ -27,15 +30,19 @@ class Stage:
     app: CockpitApp
 
     async def settled(self, pilot: Pilot[Any]) -> None:
-        """Wait until the engine is there, everything has been read, and all is painted."""
-        for _ in range(500):
-            await pilot.pause(0.01)
-            reading = [worker for worker in self.app.workers if worker.group != "engine" and not worker.is_finished]
-            view = self.app.view
-            if self.app.desk.engine and not reading and view and view.settled:
-                await pilot.pause()
-                return
-        raise AssertionError("the screen does not come to rest")
+        """Wait until the engine is there, everything has been read, no message is on its way, and all is painted."""
+        deadline, rounds = time.monotonic() + 60, 0
+        while rounds < AT_REST:
+            assert time.monotonic() < deadline, "the screen does not come to rest"
+            await pilot.pause(0.005)
+            rounds = rounds + 1 if self._rests() else 0
+        await pilot.pause()
+
+    def _rests(self) -> bool:
+        reading = [worker for worker in self.app.workers if worker.group != "engine" and not worker.is_finished]
+        view, screens = self.app.view, self.app.screen_stack
+        waiting = [one for screen in screens for one in screen.walk_children(with_self=True) if one.message_queue_size]
+        return bool(self.app.desk.engine and view and view.settled and not reading and not waiting)
 
     async def press(self, pilot: Pilot[Any], *keys: str) -> None:
         """Press keys, and wait for what comes of them."""

@@ -1,9 +1,8 @@
-"""An engine's Telegram channel in a process of its own: `python -m tests.telegram.process DATA WORLD URL`."""
+"""An engine's Telegram channel in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 from cockpit.engine import Engine
@@ -24,7 +23,3 @@ def main(data: Path, folder: Path, url: str) -> None:
     settings = Settings(data_folder=data, services=(world.service(folder),), telegram=telegram, operator="tester")
     with Engine(settings, world.registry(), Redactor()) as engine:
         asyncio.run(serve(engine, settings, FAST))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
