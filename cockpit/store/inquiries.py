@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from cockpit.model import JSON, Call, CockpitError, Event, Role, canonical
 from cockpit.model.inquiries import Estimate, Inquiry, InquiryState, ModelCall
 from cockpit.store.asked import ONE, inquiry_from, model_call_from
+from cockpit.store.rows import event_from
 
 if TYPE_CHECKING:
     from cockpit.store.transaction import Transaction
@@ -115,7 +116,7 @@ class Inquiries:
         """Log that the model chose a tool, and its reason: the decision log."""
         asked = self._incident_of(inquiry)
         with self._begin() as log:
-            return log.event(
+            chosen = log.event(
                 "choice",
                 f"{call.tool} on {call.service}: {why or 'no reason given'}",
                 actor=Role.ANALYST,
@@ -123,6 +124,7 @@ class Inquiries:
                 service=call.service,
                 data={"inquiry": inquiry, "tool": call.tool, "arguments": dict(call.arguments), "why": why},
             )
+            return event_from(chosen)
 
     def finish(self, inquiry: int, state: InquiryState, outcome: str, answer: dict[str, JSON] | None = None) -> Inquiry:
         """Write what came of an inquiry. Raises CockpitError when it has ended already."""
