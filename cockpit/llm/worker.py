@@ -87,6 +87,8 @@ class Worker:
         if frame["do"] == "cancel":
             if number in self._asked:
                 self._asked[number].cancel()
+            else:
+                self._say({"id": number, "cancelled": True})
         elif frame["do"] == "price":
             self._say({"id": number, "price": price(self._litellm.model_cost, frame["model"])})
         else:

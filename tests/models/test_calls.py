@@ -270,3 +270,35 @@ async def test_a_budget_of_one_incident_holds_for_that_incident_alone(desk: Desk
         with pytest.raises(NoModel, match=r"incident's \$0.01"):
             await desk.ask(models, inquiry=desk.inquire(first))
         await desk.ask(models, inquiry=desk.inquire(second))
+
+
+async def test_nothing_private_and_no_secret_is_sent_and_the_tool_gets_the_real_argument(desk: Desk) -> None:
+    desk.redactor.add("hunter2-the-password", "postgres/main.password")
+
+    def uses_what_it_was_told(asked: Asked) -> Step:
+        host = asked.text.split("Host: ")[1].split()[0]
+        return Says(f"{host} is down.") if asked.results else Wants(("look", {"service": host, "at": [{"on": host}]}))
+
+    private = "Host: 192.168.178.20 (nas) password=hunter2-the-password token: ghp_0123456789abcdefghijABCDEFGHIJ"
+    with Scripted(uses_what_it_was_told) as server:
+        models = desk.models(model("mini", server), names=("nas",), hide=("addresses", "names"))
+        first = await desk.ask(models, prompt(private, offers=(LOOK,)))
+        assert first.wanted[0].arguments == {"service": "192.168.178.20", "at": [{"on": "192.168.178.20"}]}
+        said = Message(Speaker.MODEL, first.text, (Wanted("c1", "look", first.wanted[0].arguments),))
+        found = Message(Speaker.TOOL, "nas says hunter2-the-password", answers="c1")
+        second = await desk.ask(models, prompt(private, said, found, offers=(LOOK,)))
+    assert second.text == "192.168.178.20 is down."
+    left = "".join(json.dumps(asked.body) for asked in server.requests)
+    for secret in ("192.168.178.20", "nas", "hunter2", "ghp_0123"):
+        assert secret not in left
+    assert "hidden-address-1" in left and "postgres/main.password" in left
+    assert "192.168.178.20" not in json.dumps([dict(call.sent) for call in desk.calls])
+
+
+async def test_a_text_that_is_too_long_is_cut_after_it_was_redacted(desk: Desk) -> None:
+    secret = "s3cret-value-that-lies-on-the-border"
+    desk.redactor.add(secret)
+    with Scripted([Says("Here.")]) as server:
+        await desk.ask(desk.models(model("mini", server)), prompt("x" * 31_980 + secret + "y" * 50_000))
+    text = server.requests[0].text
+    assert len(text) <= 32_000 and "s3cret" not in text
