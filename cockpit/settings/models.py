@@ -44,5 +44,7 @@ class ModelsSettings:
     """Diagnostics that one inquiry may run."""
     hide: tuple[str, ...] = ()
     """What is replaced by placeholders beside secrets before anything leaves: `addresses`, `names`."""
+    unasked: tuple[str, ...] = ()
+    """Tools whose calls need no person's yes when a model proposes them, where the policy wants none either."""
     idle_minutes: float = 10.0
     """Minutes without a question after which the worker process ends."""
