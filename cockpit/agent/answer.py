@@ -200,8 +200,10 @@ def _problem(reading: Reading | Considered, known: Mapping[int, Run]) -> str:
 
 def _agrees(said: str, found: JSON) -> bool:
     """Whether what was said is what was found: figures nearly so, texts as they are or as a part."""
-    if isinstance(found, bool) or found is None:
-        return said.strip().lower() in (str(found).lower(), json.dumps(found))
+    if found is None:
+        return said.strip().lower() in ("", "none", "null")
+    if isinstance(found, bool):
+        return said.strip().lower() == str(found).lower()
     if isinstance(found, int | float):
         try:
             return math.isclose(float(said.replace(",", "").strip(" %")), found, rel_tol=NEAR, abs_tol=1e-9)
