@@ -211,8 +211,9 @@ class Engine:
         if self.settings.models is None:
             return None
         from cockpit.llm.models import Models
+        from cockpit.llm.veil import names_of
 
-        return Models(self.settings.models, self.store, self._redactor, names=self.services)
+        return Models(self.settings.models, self.store, self._redactor, names=names_of(self.settings))
 
     def _asking(self, models: Models | None, analyst: Analyst) -> Asking | None:
         if models is None or self.settings.models is None:

@@ -16,6 +16,7 @@ from cockpit.agent.topology import dependants, depended_on, near
 from cockpit.model import (
     Incident,
     ProposalState,
+    Role,
     Run,
     RunStatus,
     Service,
@@ -133,7 +134,8 @@ class Dossier:
         events = self.reader.events(incident=incident.id, before=sys.maxsize, limit=4 * EVENTS)
         told = [event for event in events if event.kind not in NOISE][-EVENTS:]
         for event in told:
-            yield f"{age(self.clock() - event.at)} ago, {quoted(event.actor, 40)}: {quoted(event.text, 200)}"
+            actor = event.actor if event.actor in set(Role) else quoted(event.actor, 40)
+            yield f"{age(self.clock() - event.at)} ago, {actor}: {quoted(event.text, 200)}"
 
     def _similar(self, incident: Incident, alerts: Iterable[Raised]) -> Iterable[str]:
         words = incident.title.split()[:20] + [raised.alert.name for raised in alerts][:5]

@@ -125,6 +125,7 @@ GENERAL = {
     "incident": Key(float, least=0.0),
     "calls": Key(int, least=1),
     "hide": Key(read=_hide),
+    "unasked": Key(list),
     "idle_minutes": Key(float, least=0.1),
 }
 MODEL = {

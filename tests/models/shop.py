@@ -6,6 +6,7 @@ files `log`, `tables`, `page` and `figures` hold what its diagnostics return.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -27,7 +28,9 @@ shop = Kind("shop", "A shop", WorldReader, WorldWriter, (Option("folder", str, "
 async def probe(reader: WorldReader) -> Health:
     """Whether the folder holds a file named trouble."""
     trouble = (reader.folder / "trouble").exists()
-    return Health(Level.DEGRADED if trouble else Level.UP, reader.trouble() if trouble else "well", {"trouble": trouble})
+    return Health(
+        Level.DEGRADED if trouble else Level.UP, reader.trouble() if trouble else "well", {"trouble": trouble}
+    )
 
 
 def written(reader: WorldReader, name: str) -> list[str]:
@@ -54,6 +57,19 @@ async def check_shop_disk(reader: WorldReader, folder: str = "/") -> Finding:
         folder: which part of it.
     """
     return Finding("12 % used.", {"used_ratio": 0.12, "folder": folder}, RunStatus.NOTHING)
+
+
+@shop.diagnostic(timeout=5.0)
+async def meet_in_shop(reader: WorldReader, name: str) -> Finding:
+    """Waits until a second one of its kind runs at the same time.
+
+    Args:
+        name: of this one.
+    """
+    (reader.folder / f"here-{name}").touch()
+    while len(list(reader.folder.glob("here-*"))) < 2:
+        await asyncio.sleep(0.01)
+    return Finding("Met.", {"met": True})
 
 
 @shop.diagnostic(quotes=True)

@@ -137,7 +137,9 @@ def test_a_conclusion_is_read_out_of_words(text: str) -> None:
     assert answer.cause == "full"
 
 
-@pytest.mark.parametrize("text", ["", "The pool is full.", "{", "{}", '{"tool": "x"}', "[1, 2]", "{" * 5000 + "}" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "The pool is full.", "{", "{}", '{"tool": "x"}', "[1, 2]", "{" * 5000 + "}" * 5000]
+)
 def test_words_that_hold_none_hold_none(text: str) -> None:
     assert read_text(text) is None
 
@@ -160,7 +162,9 @@ def test_what_cannot_be_read_is_said(given: dict[str, Any]) -> None:
 
 def test_what_is_missing_or_too_much_is_borne() -> None:
     assert read({}) == Answer()
-    answer = read({"cause": None, "evidence": [cited(1, "used", None)], "proposals": [{"tool": "t", "arguments": "{}"}]})
+    answer = read(
+        {"cause": None, "evidence": [cited(1, "used", None)], "proposals": [{"tool": "t", "arguments": "{}"}]}
+    )
     assert answer.cause == ""
     assert answer.proposals[0].arguments == {}
     assert len(read({"cause": "x" * 100_000}).cause) == 1000
