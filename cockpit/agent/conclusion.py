@@ -142,4 +142,4 @@ def _kept(
 
 
 def _call(call: Call, why: str) -> Mapping[str, JSON]:
-    return {"tool": call.tool, "service": call.service, "arguments": dict(call.arguments), "why": why}
+    return {"tool": call.tool, "target": call.service, "arguments": dict(call.arguments), "why": why}
