@@ -54,6 +54,7 @@ class Scene:
     """Settings of `[models]` that differ from the defaults."""
     runbooks: str = shop.CONDITIONS
     redactor: Redactor = field(default_factory=Redactor)
+    healing: type[Healer] = Healer
 
     def __post_init__(self) -> None:
         self.world, self.data = self.folder / "world", self.folder / "data"
@@ -80,7 +81,7 @@ class Scene:
 
     def _agent(self) -> Agent:
         executor = Executor(self.policy, self.registry, self.store, self.known, Deadlines())
-        healer = Healer(self.registry, self.store, self.known, executor, unasked=self.settings.unasked)
+        healer = self.healing(self.registry, self.store, self.known, executor, unasked=self.settings.unasked)
         analyst = Analyst(self.registry, self.store, self.known, self.library)
         models = Models(self.settings, self.store, self.redactor, worker=self.worker)
         self.investigator = Investigator(analyst, healer, models, self.settings, self.folder / "notes")
@@ -105,15 +106,30 @@ class Scene:
             async with asyncio.timeout(within):
                 while not (found := what()):
                     self.agent.step()
-                    await asyncio.sleep(0.005)
+                    await self._news()
                 return found
         except TimeoutError:
             raise AssertionError("\n".join(self.told())) from None
+
+    async def _news(self) -> None:
+        """Return when something happened, or after a moment: time passes by itself."""
+        last, until = self.store.reader.last_event(), time.monotonic() + 0.1
+        while self.store.reader.last_event() == last and not self.changed.is_set() and time.monotonic() < until:
+            await asyncio.sleep(0.005)
+        self.changed.clear()
 
     async def rest(self, incident: Incident) -> Incident:
         """The incident where the agent can do no more by itself."""
         await self.until(lambda: self.store.reader.incident(incident.id).status in RESTING)
         return self.store.reader.incident(incident.id)
+
+    async def calm(self) -> None:
+        """Let the agent take steps until none brings anything new."""
+        last = -1
+        while self.store.reader.last_event() != last:
+            last = self.store.reader.last_event()
+            self.agent.step()
+            await asyncio.gather(*self.agent._busy.values(), return_exceptions=True)
 
     def told(self) -> list[str]:
         """The log in words."""
