@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from cockpit.settings.models import Model
 from cockpit.store.store import Store
 from cockpit.text import clean
 
+MOST_COUNTED = 1_000_000
+"""Tokens that one call can have at the most: no model holds more."""
 EVERY = 0.1
 """Seconds between two looks at what is said while it is said."""
 
@@ -115,7 +117,7 @@ class Caller:
         return self._failed(frame["failed"], ear) if "failed" in frame else self._answered(order, frame["reply"])
 
     def _answered(self, order: Order, said: Frame) -> Came:
-        usage = (int(said["usage"][0]), int(said["usage"][1])) if said["usage"] else None
+        usage = _counted(said["usage"])
         raw: dict[str, JSON] = {name: said[name] for name in ("text", "calls", "finish")}
         try:
             text, wanted = answers.read(said, in_json=order.in_json, lift=self._veil.lift)
@@ -154,6 +156,14 @@ class Caller:
                 reply=came.raw or ({"text": heard} if heard else {}),
             )
         )
+
+
+def _counted(usage: Sequence[int] | None) -> tuple[int, int] | None:
+    """What the provider counted; None where that cannot be, for it would use up the budget."""
+    if usage is None or not all(0 <= number <= MOST_COUNTED for number in usage):
+        return None
+    given, made = usage
+    return given, made
 
 
 def _made_of(came: Came, heard: str) -> int:

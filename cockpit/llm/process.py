@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from subprocess import PIPE, Popen, TimeoutExpired
+from typing import IO, Any
 
 from cockpit.llm.frames import Frame, FrameError, packed, receive
 from cockpit.model import CockpitError
@@ -120,9 +120,12 @@ class Worker:
 
 
 class Running:
-    """One life of the worker. Made by `Running.start`."""
+    """One life of the worker. Made by `Running.start`.
 
-    def __init__(self, process: Process) -> None:
+    The process is not made by asyncio, which waits for ever for one whose start was cancelled.
+    """
+
+    def __init__(self, process: Popen[bytes]) -> None:
         self.process = process
         self.ended = False
         self._loop = asyncio.get_running_loop()
@@ -130,24 +133,24 @@ class Running:
         self._inboxes: dict[int, asyncio.Queue[Frame | None]] = {}
         self._ready = asyncio.Event()
         self._said = b""
+        self._orders: asyncio.WriteTransport | None = None
         self._overhearing = asyncio.create_task(self._overhear())
         self._tasks = {asyncio.create_task(self._listen()), self._overhearing}
 
     @classmethod
     async def start(cls, idle: float) -> Running:
         """Start it, and wait until it can be asked. Raises CockpitError."""
-        running = cls(await _spawned(idle))
+        running = cls(_spawned(idle))
         try:
             async with asyncio.timeout(STARTS_WITHIN):
+                await running._connect()
                 await running._ready.wait()
         except BaseException as error:
-            running.kill()
-            await running._buried()
+            await running.end()
             if isinstance(error, TimeoutError):
                 raise CockpitError("The process that talks to models did not start in time.", "Try again.") from None
             raise
         if running.ended:
-            await running._buried()
             raise CockpitError(
                 f"The process that talks to models could not start{running.last_words()}.",
                 "Check that litellm is installed.",
@@ -162,11 +165,12 @@ class Running:
     async def ask(self, order: Frame, limit: float, heard: Callable[[str], None]) -> Frame:
         """The frame that answers an order. Raises WorkerEnded, and TimeoutError when it is not here in time."""
         number = next(self._numbers)
+        sent = packed({"id": number, **order})
         inbox = self._inboxes[number] = asyncio.Queue()
         answered = False
         try:
             async with asyncio.timeout(limit):
-                await self._send({"id": number, **order})
+                self._send(sent)
                 frame = await self._last(inbox, heard)
             answered = True
             return frame
@@ -177,20 +181,19 @@ class Running:
                 self._keep(asyncio.create_task(self._stop(number, inbox)))
 
     def kill(self) -> None:
-        """End it at once."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        """End it at once, and wait until it has."""
+        self.process.kill()
+        with suppress(TimeoutExpired):
+            self.process.wait(OBEYS_WITHIN)
 
     async def end(self) -> None:
         """Tell it to end, and see that it does."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            async with asyncio.timeout(OBEYS_WITHIN):
-                await self.process.wait()
-        except TimeoutError:
+        if self._orders is not None:
+            self._orders.close()
+        await asyncio.wait(self._tasks, timeout=OBEYS_WITHIN)
+        if not self.ended:
             self.kill()
-        await self._buried()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def last_words(self) -> str:
         """What it printed last, in brackets; empty when it printed nothing."""
@@ -212,29 +215,31 @@ class Running:
         """Stop an answer nobody waits for any more; a worker that does not obey is killed."""
         try:
             async with asyncio.timeout(OBEYS_WITHIN):
-                await self._send({"id": number, "do": "cancel"})
+                self._send(packed({"id": number, "do": "cancel"}))
                 await self._last(inbox, _ignore)
         except (TimeoutError, WorkerEnded):
             self.kill()
         finally:
             del self._inboxes[number]
 
-    async def _send(self, frame: Frame) -> None:
-        assert self.process.stdin is not None
-        if self.ended:
+    def _send(self, frame: bytes) -> None:
+        if self.ended or self._orders is None:
             raise WorkerEnded(self.last_words(), taken=False)
-        with suppress(ConnectionError):  # it has ended, which its inboxes are told
-            self.process.stdin.write(packed(frame))
-            await self.process.stdin.drain()
+        self._orders.write(frame)
+
+    async def _connect(self) -> None:
+        transport, _ = await self._loop.connect_write_pipe(asyncio.BaseProtocol, self.process.stdin)
+        self._orders = transport
 
     async def _listen(self) -> None:
-        assert self.process.stdout is not None
         try:
-            while (frame := await receive(self.process.stdout)) is not None:
+            said = await _reader(self.process.stdout)
+            while (frame := await receive(said)) is not None:
                 self._deliver(frame)
         except FrameError:
+            pass
+        finally:  # also when the loop ends, and nobody will close it
             self.kill()
-        finally:
             await self._bury()
 
     def _deliver(self, frame: Frame) -> None:
@@ -244,36 +249,39 @@ class Running:
             self._inboxes[frame["id"]].put_nowait(frame)
 
     async def _bury(self) -> None:
-        await self.process.wait()
         await asyncio.wait([self._overhearing], timeout=0.5)
         self.ended = True
+        if self._orders is not None:
+            self._orders.close()
         for inbox in self._inboxes.values():
             inbox.put_nowait(None)
         self._ready.set()
 
     async def _overhear(self) -> None:
         """Keep the end of what it prints: nothing of it may reach the screen."""
-        assert self.process.stderr is not None
-        while said := await self.process.stderr.read(LAST_WORDS):
+        stderr = await _reader(self.process.stderr)
+        while said := await stderr.read(LAST_WORDS):
             self._said = (self._said + said)[-LAST_WORDS:]
-
-    async def _buried(self) -> None:
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _spawned(idle: float) -> Process:
+def _spawned(idle: float) -> Popen[bytes]:
+    command = [sys.executable, *COMMAND, f"{idle:g}"]
     try:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, *COMMAND, f"{idle:g}", stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment()
-        )
+        return Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment())  # noqa: S603  our own program
     except OSError as error:
         raise CockpitError(
             f"The process that talks to models could not start: {error.strerror}.", "Check memory and the limits."
         ) from None
+
+
+async def _reader(pipe: IO[bytes] | None) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader
 
 
 def _environment() -> Mapping[str, str]:

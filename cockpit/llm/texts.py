@@ -16,7 +16,8 @@ def tokens_of(text: str) -> int:
     """About how many tokens a text is, without loading any model's dictionary.
 
     It splits as OpenAI's and most others' do: words, up to three digits, runs of signs; and takes one token more
-    for each 8 letters of a word and each 4 signs of a run.
+    for each 8 letters of a word and each 4 signs of a run. Within an eighth of OpenAI's count for English, JSON and
+    logs; up to a third too many for other languages.
     """
     found = 0
     for piece in PIECES.finditer(text):

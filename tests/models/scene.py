@@ -7,10 +7,14 @@ shared by many scenes, for it takes seconds to start.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from shutil import copytree, rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from cockpit.agent.analyst import Analyst
@@ -40,6 +44,15 @@ RESTING = (IncidentStatus.WAITING, IncidentStatus.ESCALATED, IncidentStatus.RESO
 FRONT = "shop/front"
 
 
+@cache
+def _fresh_log() -> Path:
+    """A log without a line in it, to be copied: making one takes longer than most of what is tried on it."""
+    folder = Path(mkdtemp(prefix="cockpit-log-"))
+    atexit.register(rmtree, folder)
+    Store.open(folder / "cockpit.db").close()
+    return folder
+
+
 @dataclass
 class Scene:
     """One incident on `shop/front`, from its alert to where the agent can do no more by itself."""
@@ -64,6 +77,7 @@ class Scene:
         (self.world / "trouble").touch()
         self.redactor.add(KEY, "models.mini.key")
         self.known = {each.name: each for each in self.services or shop.services(self.world)}
+        copytree(_fresh_log(), self.data, dirs_exist_ok=True)
         self.store = Store.open(self.data / "cockpit.db", scrub=self.redactor.scrub)
         self.store.watch(list(self.known.values()))
         self.changed = asyncio.Event()

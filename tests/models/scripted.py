@@ -327,23 +327,24 @@ async def _begun(request: web.Request) -> web.StreamResponse:
 
 def _chunks(step: Says | Wants, asked: Asked, *, words: bool = False) -> Iterator[bytes]:
     yield _chunk(asked, {"role": "assistant", "content": ""})
-    text = step.text
-    pieces = (
-        [word + " " for word in text.split()] if words else [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
-    )
-    for piece in pieces:
+    for piece in [word + " " for word in step.text.split()] if words else _torn(step.text):
         yield _chunk(asked, {"content": piece})
     for at, call in enumerate(_calls(step, asked)):
         arguments = call["function"]["arguments"]
         yield _chunk(asked, {"tool_calls": [{"index": at, **call, "function": {**call["function"], "arguments": ""}}]})
-        for begin in range(0, len(arguments), PIECE):
-            part = {"index": at, "function": {"arguments": arguments[begin : begin + PIECE]}}
-            yield _chunk(asked, {"tool_calls": [part]})
+        for piece in _torn(arguments):
+            yield _chunk(asked, {"tool_calls": [{"index": at, "function": {"arguments": piece}}]})
     if isinstance(step, Says) and step.refusal:
         yield _chunk(asked, {"refusal": step.refusal})
     yield _chunk(asked, {}, _finish(step))
     if (asked.body.get("stream_options") or {}).get("include_usage"):
         yield _chunk(asked, None, usage=_usage(step, asked))
+
+
+def _torn(text: str) -> Iterator[str]:
+    """The text in pieces that respect no word; a long one in no more than a hundred."""
+    length = max(PIECE, len(text) // 100)
+    return (text[at : at + length] for at in range(0, len(text), length))
 
 
 def _chunk(
