@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from cockpit.agent.analyst import Analyst
@@ -21,6 +19,7 @@ from cockpit.agent.monitor import Monitor
 from cockpit.agent.runbooks import Library, load
 from cockpit.agent.silences import Silences
 from cockpit.files import data_file
+from cockpit.lock import take
 from cockpit.model import (
     Call,
     CockpitError,
@@ -42,7 +41,10 @@ from cockpit.text import Redactor
 from cockpit.toolkit import Registry, inspect, plan
 
 if TYPE_CHECKING:
+    from cockpit.agent.asking import Asking
     from cockpit.lab.menu import Faults
+    from cockpit.llm.models import Models
+    from cockpit.model.inquiries import Inquiry
 
 AGAIN_AFTER = 2.0
 """Seconds after which the agent begins again when the store refused it."""
@@ -73,12 +75,13 @@ class Engine:
     ) -> None:
         self.lab = lab
         self.store = Store.open(settings.data_folder / "cockpit.db", scrub=redactor.scrub, anchors=settings.anchors)
-        self._lock = _take_lock(_lock_file(settings)) if act else None
+        self._lock = take(settings) if act else None
         self._trouble = (0.0, "")
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
         self._running: Agent | None = None
         self._deadlines = Deadlines()
+        self._redactor = redactor
         self._arrange(settings, registry, _library(settings, registry))
 
     def _arrange(self, settings: Settings, registry: Registry, library: Library) -> None:
@@ -91,7 +94,8 @@ class Engine:
         self.executor = Executor(
             settings.policy, registry, self.store, self.services, self._deadlines, muted=self.silences.why
         )
-        self.healer = Healer(registry, self.store, self.services, self.executor)
+        unasked = settings.models.unasked if settings.models else ()
+        self.healer = Healer(registry, self.store, self.services, self.executor, unasked=unasked)
         if self.acts:
             self.store.watch(settings.services)
 
@@ -155,14 +159,19 @@ class Engine:
         Raises StoreError when the log must not be written any more by this process.
         """
         lasting: StoreError | None = None
-        while lasting is None:
-            try:
-                self._running = self._agent()
-                await self._running.run()
-            except* CockpitError as group:
-                self._trouble = (time.monotonic(), _first_of(group))
-                lasting = _lasting(group)
-            await asyncio.sleep(0.0 if lasting else AGAIN_AFTER)
+        models = self._models()
+        try:
+            while lasting is None:
+                try:
+                    self._running = self._agent(models)
+                    await self._running.run()
+                except* CockpitError as group:
+                    self._trouble = (time.monotonic(), _first_of(group))
+                    lasting = _lasting(group)
+                await asyncio.sleep(0.0 if lasting else AGAIN_AFTER)
+        finally:
+            if models:
+                await models.close()
         raise lasting
 
     @property
@@ -197,14 +206,34 @@ class Engine:
             os.close(self._lock)
             self._lock = None
 
-    def _agent(self) -> Agent:
+    def _models(self) -> Models | None:
+        """Who may be asked what no runbook explains; nothing of it is loaded while none is configured."""
+        if self.settings.models is None:
+            return None
+        from cockpit.llm.models import Models
+        from cockpit.llm.veil import names_of
+
+        return Models(self.settings.models, self.store, self._redactor, names=names_of(self.settings))
+
+    def _asking(self, models: Models | None, analyst: Analyst) -> Asking | None:
+        if models is None or self.settings.models is None:
+            return None
+        from cockpit.agent.asking import Asking
+        from cockpit.agent.investigator import Investigator
+
+        return Asking(Investigator(analyst, self.healer, models, self.settings.models, self.settings.notes_folder))
+
+    def _agent(self, models: Models | None) -> Agent:
         changed = asyncio.Event()
         monitor = Monitor(self.registry, self.store, self.services, self.library, changed.set, silences=self.silences)
         heartbeats = Heartbeats(self.store, self.settings.heartbeats, changed.set)
         analyst = Analyst(self.registry, self.store, self.services, self.library)
         for broken in self.library.broken:
             self.store.note("monitor", "note", f"A runbook is left out: {broken}")
-        return Agent(self.store, self.services, monitor, analyst, self.healer, self.executor, changed, heartbeats)
+        asking = self._asking(models, analyst)
+        return Agent(
+            self.store, self.services, monitor, analyst, self.healer, self.executor, changed, heartbeats, asking
+        )
 
     async def decide(
         self,
@@ -274,6 +303,27 @@ class Engine:
         done = self.store.reader.proposal(proposal)
         return await asyncio.to_thread(self.healer.undo, done, by=self.operator)
 
+    async def ask(self, question: str, *, incident: int | None = None, service: str = "") -> Inquiry:
+        """Ask a model something, about an incident, a service or anything; whoever acts on the store works on it.
+
+        Raises CockpitError when no model is configured, or there is no such incident or service.
+        """
+        if self.settings.models is None:
+            raise CockpitError("No model is configured.", "Add a table [models.NAME] to the config.")
+        if not question.strip():
+            raise CockpitError("There is no question.", "Write what you want to know.")
+        about = self.store.reader.incident(incident).service if incident else service and self._service(service).name
+        ask = partial(self.store.inquiries.ask, incident, about, question.strip(), self.operator)
+        return await asyncio.to_thread(partial(ask, estimate=None, wait=False))
+
+    async def allow(self, inquiry: int) -> None:
+        """Let a model be asked that waits for a yes. Raises CockpitError when it does not wait."""
+        await asyncio.to_thread(self.store.inquiries.allow, inquiry, self.operator)
+
+    async def decline(self, inquiry: int) -> None:
+        """Let no model be asked. Raises CockpitError when it is further on."""
+        await asyncio.to_thread(self.store.inquiries.decline, inquiry, self.operator)
+
     async def freeze(self, on: bool) -> None:
         """Stop all changes, or allow them again; looking goes on."""
         await asyncio.to_thread(self.store.freeze, self.operator if on else None)
@@ -305,31 +355,6 @@ def _first_of(group: BaseExceptionGroup[CockpitError]) -> str:
     return str(error)
 
 
-@contextlib.contextmanager
-def locked(settings: Settings) -> Iterator[bool]:
-    """Keep every engine from acting on the log meanwhile; whether that worked, for another may act already."""
-    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _take_lock(_lock_file(settings))
-    try:
-        yield lock is not None
-    finally:
-        if lock is not None:
-            os.close(lock)
-
-
-def lock_holder(settings: Settings) -> str:
-    """The id of the process that acts on the log, as it wrote it down; `?` where it wrote none."""
-    try:
-        found = _lock_file(settings).read_text("ascii").strip()
-    except (OSError, ValueError):
-        return "?"
-    return found if found.isdigit() else "?"
-
-
-def _lock_file(settings: Settings) -> Path:
-    return settings.data_folder / "engine.lock"
-
-
 def _library(settings: Settings, registry: Registry) -> Library:
     return load(
         [data_file("runbooks"), settings.runbook_folder],
@@ -344,16 +369,3 @@ def _lasting(group: BaseExceptionGroup[CockpitError]) -> StoreError | None:
         if isinstance(found, StoreError) and found.lasting:
             return found
     return None
-
-
-def _take_lock(path: Path) -> int | None:
-    """The lock of the acting engine as a file descriptor, or None when another process holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor

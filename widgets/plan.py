@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from cockpit.model import JSON, Change, Plan
+from cockpit.model.values import BEWARE
 from widgets.line import Ink, Line, block, line, wrap
 
 INDENT = 11
@@ -41,9 +42,11 @@ def change_lines(change: Change, room: int) -> Iterator[Line]:
         yield from block("Way back", change.undo, room, Ink.CODE)
     else:
         yield from block("Way back", f"none: {change.no_undo}", room, Ink.BAD)
-    if change.observed:
-        seen = ", ".join(f"{name} {_figure(value)}" for name, value in change.observed.items())
+    seen = ", ".join(f"{name} {_figure(value)}" for name, value in change.observed.items() if name != BEWARE)
+    if seen:
         yield from block("Observed", seen, room, Ink.DIM)
+    for warning in change.warnings:
+        yield from block("Beware", warning, room, Ink.BAD)
     for warning in look_alikes(" ".join((text_of(change.key), *change.steps))):
         yield from block("Beware", warning, room, Ink.BAD)
 

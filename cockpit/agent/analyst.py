@@ -126,24 +126,26 @@ class Analyst:
             text = f"No runbook explains it (asked: {tried})."
             self.store.note(Role.ANALYST, "diagnosis", text, incident=incident.id, service=incident.service)
         for diagnosis in found:
-            sure = diagnosis.confidence >= CONFIDENT
-            text = diagnosis.cause if sure else f"A guess, with a rival not ruled out: {diagnosis.cause}"
-            self.store.note(
-                Role.ANALYST,
-                "diagnosis",
-                text,
-                incident=incident.id,
-                service=incident.service,
-                data={
-                    "runbook": diagnosis.runbook,
-                    "confidence": diagnosis.confidence,
-                    "evidence": list(diagnosis.evidence),
-                    "advice": diagnosis.advice,
-                    "rivals": [
-                        {"cause": r.name, "ruled_out": r.ruled_out, "reading": r.reading} for r in diagnosis.rivals
-                    ],
-                },
-            )
+            self.tell(incident, diagnosis)
+
+    def tell(self, incident: Incident, diagnosis: Diagnosis) -> None:
+        """Write a diagnosis into the timeline, as a guess where it is one."""
+        sure = diagnosis.confidence >= CONFIDENT
+        text = diagnosis.cause if sure else f"A guess, with a rival not ruled out: {diagnosis.cause}"
+        self.store.note(
+            Role.ANALYST,
+            "diagnosis",
+            text,
+            incident=incident.id,
+            service=incident.service,
+            data={
+                "runbook": diagnosis.runbook,
+                "confidence": diagnosis.confidence,
+                "evidence": list(diagnosis.evidence),
+                "advice": diagnosis.advice,
+                "rivals": [{"cause": r.name, "ruled_out": r.ruled_out, "reading": r.reading} for r in diagnosis.rivals],
+            },
+        )
 
 
 def _call(service: Service, look: Look, variables: Mapping[str, JSON]) -> Call:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,8 +21,10 @@ from cockpit.model import (
     Verdict,
     digest,
 )
+from cockpit.model.inquiries import Word
 from cockpit.safety.executor import Executor
 from cockpit.safety.policy import Ruling, judge, same_call
+from cockpit.safety.word import corroborate, marked, on_its_word
 from cockpit.store.store import Store
 from cockpit.toolkit import Registry, plan, undo_plan
 
@@ -39,6 +41,8 @@ class Healer:
     services: Mapping[str, Service]
     executor: Executor
     clock: Callable[[], float] = time.time
+    unasked: Collection[str] = ()
+    """Tools that may be carried out on a model's word alone, where the policy asks for no more."""
 
     async def propose(self, diagnosis: Diagnosis) -> Proposal | None:
         """Propose the first of a diagnosis's calls that was not tried, can be planned and is allowed.
@@ -46,18 +50,30 @@ class Healer:
         Returns None when none is left; why each was passed over is written to the timeline.
         """
         tried = [p.call for p in self.proposals_now(diagnosis.incident) if p.state in TRIED]
-        for call in diagnosis.calls:
+        for number, call in enumerate(diagnosis.calls):
             if any(same_call(call, other) for other in tried):
                 continue
             try:
-                planned = await plan(self.registry, self.services[call.service], call)
-                if not planned.changes:
-                    raise Refused(planned.summary)
-                return self._put(call, planned, incident=diagnosis.incident, reason=diagnosis.cause)
+                planned = await self.dry_run(call, diagnosis.word)
+                reason = _reason(diagnosis, number)
+                return self._put(call, planned, incident=diagnosis.incident, reason=reason, word=diagnosis.word)
             except CockpitError as error:
                 text = f"{call.tool} is not proposed: {error}"
                 self.store.note(Role.HEALER, "note", text, incident=diagnosis.incident, service=call.service)
         return None
+
+    async def dry_run(self, call: Call, word: Word | None) -> Plan:
+        """What a call would change now, with what has to be known of it where it is a model's word.
+
+        Raises Refused when there is nothing to do or it may not be proposed, ServiceError when the target fails.
+        """
+        planned = await plan(self.registry, self._service(call.service), call)
+        if not planned.changes:
+            raise Refused(planned.summary)
+        if word is None:
+            return planned
+        corroborate(planned, word)
+        return marked(planned, call, word)
 
     def proposals_now(self, incident: int) -> list[Proposal]:
         """An incident's proposals since it was opened the last time, newest first: a new bout of it begins afresh."""
@@ -106,8 +122,11 @@ class Healer:
         reason: str,
         undoes: int | None = None,
         wait: bool = False,
+        word: Word | None = None,
     ) -> Proposal:
         ruling = self._rule(call, planned)
+        if word is not None:
+            ruling = on_its_word(ruling, call, word, self.unasked)
         if ruling.approval is Approval.FORBIDDEN:
             raise Refused(f"{call.tool} is forbidden. {ruling.why}")
         approval = max(ruling.approval, Approval.HARD if wait else Approval.NONE, key=lambda level: level.rank)
@@ -137,3 +156,9 @@ class Healer:
         if name not in self.services:
             raise CockpitError(f"There is no service '{name}'.", f"Configured: {', '.join(sorted(self.services))}.")
         return self.services[name]
+
+
+def _reason(diagnosis: Diagnosis, number: int) -> str:
+    word = diagnosis.word
+    why = word.whys[number] if word and number < len(word.whys) else ""
+    return f"{diagnosis.cause} {why}".strip()

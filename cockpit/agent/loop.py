@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cockpit.agent.analyst import Analyst
 from cockpit.agent.healer import Healer
@@ -23,6 +24,10 @@ from cockpit.safety.executor import Executor
 from cockpit.safety.recovery import recover
 from cockpit.store.connection import StoreError
 from cockpit.store.store import Store
+
+if TYPE_CHECKING:
+    from cockpit.agent.asking import Asking
+    from cockpit.model.inquiries import Inquiry
 
 POLL = 0.25
 """Seconds between two looks for decisions that another process took."""
@@ -51,6 +56,8 @@ class Agent:
     changed: asyncio.Event
     """Set when there is news here; the loop then looks at once."""
     heartbeats: Heartbeats | None = None
+    asking: Asking | None = None
+    """Asks models about what no runbook explains; None while none is configured."""
     clock: Callable[[], float] = time.time
     stepped_at: float | None = None
     """When it last took a step, by the monotonic clock."""
@@ -67,6 +74,8 @@ class Agent:
     async def run(self) -> None:
         """Settle what a crash left, then probe, and hand incidents along, until cancelled."""
         await recover(self.executor)
+        if self.asking:
+            self.asking.settle()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.monitor.run())
@@ -114,6 +123,8 @@ class Agent:
         self.healer.decide_by_policy()
         for proposal in self.store.reader.proposals(state=ProposalState.APPROVED):
             self._start(f"execute {proposal.call.service}", self._execute(proposal))
+        for inquiry in self.asking.open() if self.asking else ():
+            self._take_up(inquiry)
         for incident in self.store.reader.incidents(unresolved_only=True):
             if incident.service in self.services:
                 self._step(incident)
@@ -186,6 +197,8 @@ class Agent:
             else "Resolved: cleared by itself."
         )
         self.store.advance(incident.id, IncidentStatus.RESOLVED, actor=Role.MONITOR, text=text)
+        if self.asking:
+            self.asking.over(incident)
         for known in (self._attempts, self._seen_alerts, self._watching_since):
             known.pop(incident.id, None)
 
@@ -216,10 +229,40 @@ class Agent:
             if proposal is not None:
                 self._to(incident, IncidentStatus.WAITING, f"The healer proposes {proposal.call.tool}.", diagnosis)
                 return
-        if not sure and attempt + 1 < len(LOOK_AGAIN):
-            return
         best = found[0] if found else None
-        self._escalate(incident, _advice(best), best)
+        if sure or self.asking is None:
+            if sure or attempt + 1 >= len(LOOK_AGAIN):
+                self._escalate(incident, _advice(best), best)
+            return
+        self.asking.warm()
+        if attempt + 1 >= len(LOOK_AGAIN) or self.asking.at_once(incident):
+            await self._hear(incident, best, *await self.asking.explain(incident))
+
+    def _take_up(self, inquiry: Inquiry) -> None:
+        """Work on an inquiry that may begin, whoever opened or allowed it."""
+        assert self.asking
+        incident = self.store.reader.incident(inquiry.incident) if inquiry.incident else None
+        if inquiry.question or incident is None:
+            self._start(f"inquiry {inquiry.id}", self.asking.answer(inquiry))
+        elif incident.service in self.services:
+            self._start(f"investigate {incident.id}", self._look_into(inquiry, incident))
+
+    async def _look_into(self, inquiry: Inquiry, incident: Incident) -> None:
+        assert self.asking
+        self._to(incident, IncidentStatus.INVESTIGATING, "A model looks for the cause.")
+        await self._hear(incident, None, *await self.asking.look_into(inquiry, incident))
+
+    async def _hear(self, incident: Incident, best: Diagnosis | None, heard: Diagnosis | None, text: str) -> None:
+        """Propose what a model's diagnosis leads to; else it is a person's, with the best guess there is."""
+        if not self._firing(incident):
+            return
+        if heard and heard.confidence >= CONFIDENT:
+            proposal = await self.healer.propose(heard)
+            if proposal is not None:
+                text = f"The healer proposes {proposal.call.tool}, on a model's word."
+                self._to(incident, IncidentStatus.WAITING, text, heard)
+                return
+        self._escalate(incident, f"{_advice(heard or best)} {text}".strip(), heard or best)
 
     async def _execute(self, proposal: Proposal) -> None:
         self.executor.deadlines.passed(proposal)

@@ -25,7 +25,7 @@ def backup(arguments: Namespace) -> int:
 
 def restore(arguments: Namespace) -> int:
     """Put a copy in the log's place, and keep what was there."""
-    from cockpit.engine import lock_holder, locked
+    from cockpit.lock import lock_holder, locked
     from cockpit.store.backup import restore as put_back
 
     settings = settings_of(arguments)

@@ -61,7 +61,7 @@ def uninstall(arguments: Namespace) -> int:
 
 def status(arguments: Namespace) -> int:
     """Say whether it is installed, and who acts on the change log; status 1 when nobody does."""
-    from cockpit.engine import lock_holder, locked
+    from cockpit.lock import lock_holder, locked
 
     settings, unit = settings_of(arguments), _place(arguments.system)
     output.line(f"{unit} is {'there' if unit.exists() else 'not installed'}.")

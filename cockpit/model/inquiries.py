@@ -128,3 +128,23 @@ class ModelRecord:
     """Incidents it gave the cause of."""
     confirmed: int
     """Those of them that a person confirmed, or that recovered after its proposal was carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a diagnosis rests on that a model gave."""
+
+    model: str
+    """Its configured name."""
+    kinds: tuple[str, ...]
+    """The kinds of evidence it cites: each diagnostic is one, and all that quote what others wrote are one."""
+    whys: tuple[str, ...] = ()
+    """Why each of the diagnosis's calls, in their order."""
+    near: tuple[str, ...] = ()
+    """The services its calls may be about: the incident's, what that depends on, and what depends on it."""
+    hearsay: Mapping[str, str] = field(default_factory=dict)
+    """Values in the calls' arguments that no reading shows, each with where they stand instead."""
+
+
+QUOTES = "what others wrote"
+"""The kind of evidence that all diagnostics are together which quote what others wrote."""

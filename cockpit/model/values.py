@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cockpit.model.states import (
     Approval,
@@ -21,8 +21,13 @@ from cockpit.model.states import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from cockpit.model.inquiries import Word
+
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a tool may return and a change may carry: plain data, nothing else."""
+BEWARE = "beware"
+"""The key under which a change's warnings stand among what was observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +153,19 @@ class Change:
     """Why there is no way back; empty when there is one."""
     why: str = ""
     observed: Mapping[str, JSON] = field(default_factory=dict)
-    """Figures seen while planning. They are shown, but move by themselves, so neither
-    the digest nor the drift check looks at them."""
+    """Figures seen while planning, and warnings under the key `beware`. They are shown, but move by
+    themselves, so neither the digest nor the drift check looks at them."""
 
     @property
     def reversible(self) -> bool:
         """Whether it can be undone."""
         return not self.no_undo
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has to be known of it besides, such as that a name in it stands only in what others wrote."""
+        found = self.observed.get(BEWARE)
+        return tuple(str(each) for each in found) if isinstance(found, list | tuple) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +205,8 @@ class Diagnosis:
     calls: tuple[Call, ...] = ()
     advice: str = ""
     """What a person should do, where no call is the right answer."""
+    word: Word | None = None
+    """What has to be known of it before a call is proposed, where it is a model's word; None for a runbook's."""
 
 
 @dataclass(frozen=True, slots=True)

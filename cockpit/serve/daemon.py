@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Literal, TypeAlias
 
-from cockpit.engine import Engine, lock_holder
+from cockpit.engine import Engine
+from cockpit.lock import lock_holder
 from cockpit.model import CockpitError, ProposalState, Role
 from cockpit.serve.journal import Journal, Level, LibraryLines, leaves
 from cockpit.serve.service_manager import ServiceManager

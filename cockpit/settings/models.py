@@ -55,6 +55,8 @@ class ModelsSettings:
     """Diagnostics that one inquiry may run."""
     hide: tuple[str, ...] = ()
     """What is replaced by placeholders beside secrets before anything leaves: `addresses`, `names`."""
+    unasked: tuple[str, ...] = ()
+    """Tools whose calls need no person's yes when a model proposes them, where the policy wants none either."""
     idle_minutes: float = 10.0
     """Minutes without a question after which the worker process ends."""
 
@@ -123,6 +125,7 @@ GENERAL = {
     "incident": Key(float, least=0.0),
     "calls": Key(int, least=1),
     "hide": Key(read=_hide),
+    "unasked": Key(list),
     "idle_minutes": Key(float, least=0.1),
 }
 MODEL = {

@@ -37,6 +37,10 @@ def with_options(settings: Settings, registry: Registry, redactor: Redactor) -> 
         if tool not in registry.tools:
             origin = _origin(settings.origins, ("policy", "levels", tool))
             raise no_such(tool, tool, "tool", origin, registry.tools)
+    for tool in settings.models.unasked if settings.models else ():
+        if tool not in registry.tools:
+            origin = _origin(settings.origins, ("models", "unasked"))
+            raise no_such(str(tool), str(tool), "tool", origin, registry.tools)
     for secret in secrets_of(settings):
         for part in parts_of(secret):
             redactor.add(part, secret.name)

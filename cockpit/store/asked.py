@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from cockpit.model import CockpitError, Incident, Tier
 from cockpit.model.inquiries import CallOutcome, Estimate, Inquiry, InquiryState, ModelCall, ModelRecord
@@ -47,6 +48,31 @@ join model_call on model_call.id = (select max(id) from model_call where inquiry
 join incident on incident.id = inquiry.incident
 where inquiry.state = 'answered' and inquiry.question = ''
 """
+# The last incidents of these alerts on that kind of service, and what each diagnostic was worth in them.
+TOOLS = """
+with alike as (
+  select distinct incident.id from incident join alert on alert.incident = incident.id
+  where alert.name in (select value from json_each(?)) and incident.service like ? || '/%' and incident.id <> ?
+  order by incident.id desc limit 50
+), cited as (
+  select distinct event.incident, run.value as run from event, json_each(event.data, '$.evidence') as run
+  where event.kind = 'diagnosis' and event.incident in alike
+)
+select run.tool, count(distinct run.incident) as incidents,
+  count(distinct case when run.id in (select cited.run from cited) then run.incident end) as told
+from run where run.incident in alike group by run.tool order by told desc, incidents, run.tool
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRecord:
+    """What a diagnostic was worth in past incidents of one kind."""
+
+    tool: str
+    incidents: int
+    """Incidents it was run for."""
+    told: int
+    """Those whose diagnosis rests on it."""
 
 
 class Asked:
@@ -99,6 +125,11 @@ class Asked:
         """Past incidents that share words with these, the most alike first."""
         quoted = " OR ".join('"' + word.replace('"', '""') + '"' for word in words if word.strip())
         return [incident_from(row) for row in self._rows(SIMILAR, quoted, but, limit)] if quoted else []
+
+    def tools_for(self, kind: str, alerts: Iterable[str], but: int) -> list[ToolRecord]:
+        """What diagnostics were worth in past incidents of these alerts on that kind of service, the best first."""
+        rows = self._rows(TOOLS, json.dumps(sorted(alerts)), kind, but)
+        return [ToolRecord(row["tool"], row["incidents"], row["told"]) for row in rows]
 
     def records(self) -> list[ModelRecord]:
         """What each model did so far, by name."""

@@ -14,6 +14,9 @@ from cockpit.toolkit.items import Action, Check, Do, Opposite, Read, Resource, S
 
 ToolFunction: TypeAlias = Callable[..., Awaitable[Any]]
 
+RESERVED = ("target", "why")
+"""What a model gives with every tool it asks for: the service, and its reason. No tool has arguments of these names."""
+
 
 class RegistrationError(CockpitError):
     """A tool module declares something that is incomplete; found when it is imported."""
@@ -46,6 +49,8 @@ class Tool:
     """Names of the resources and actions that its plans may change."""
     timeout: float = 20.0
     """Seconds that one look or one plan may take."""
+    quotes: bool = False
+    """Whether its result hands on what others wrote, such as lines of a log: no evidence that suffices by itself."""
 
     @property
     def doc(self) -> str:
@@ -92,12 +97,17 @@ class Kind:
 
         return register
 
-    def diagnostic(self, *, timeout: float = 20.0) -> Callable[[ToolFunction], ToolFunction]:
-        """Register a function that looks and returns a Finding; it is handed the reader."""
+    def diagnostic(self, *, timeout: float = 20.0, quotes: bool = False) -> Callable[[ToolFunction], ToolFunction]:
+        """Register a function that looks and returns a Finding; it is handed the reader.
+
+        Args:
+            timeout: seconds that one look may take.
+            quotes: whether its result hands on what others wrote, such as lines of a log.
+        """
 
         def register(function: ToolFunction) -> ToolFunction:
             self._check_signature(function, self.reader, Finding)
-            self._add(Tool(function.__name__, self.name, writes=False, function=function, timeout=timeout))
+            self._add(Tool(function.__name__, self.name, False, function, timeout=timeout, quotes=quotes))
             return function
 
         return register
@@ -178,6 +188,8 @@ class Kind:
             )
         if tool.name in self.tools:
             raise RegistrationError(f"{self.name}: tool '{tool.name}' is registered twice.")
+        for name in set(RESERVED) & set(inspect.signature(tool.function).parameters):
+            raise RegistrationError(f"{self.name}: '{tool.name}' has an argument '{name}', a name that is taken.")
         self.tools[tool.name] = tool
 
     def _add_item(self, item: Resource | Action) -> None:

@@ -43,8 +43,9 @@ def arguments_model(tool: Tool) -> type[BaseModel]:
     return create_model(tool.name, __config__=ConfigDict(extra="forbid", str_max_length=1000), **fields)
 
 
-def schema(tool: Tool) -> dict[str, Any]:
-    """The JSON schema of a tool's arguments, as a model or a form needs it."""
+@cache
+def schema(tool: Tool) -> Mapping[str, Any]:
+    """The JSON schema of a tool's arguments, as a model or a form needs it; made once, so leave it as it is."""
     return arguments_model(tool).model_json_schema()
 
 

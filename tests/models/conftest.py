@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,6 +20,7 @@ from cockpit.settings.tables import Secret
 from cockpit.settings.values import Origin
 from cockpit.store.store import Store
 from cockpit.text import Redactor
+from tests.models.scene import Scene
 from tests.models.scripted import Scripted
 
 LOOK = Offer("look", "Look at a service.", {"type": "object", "properties": {"service": {"type": "string"}}})
@@ -79,3 +81,25 @@ def desk(tmp_path: Path, worker: Worker) -> Iterator[Desk]:
     found = Desk(tmp_path, worker)
     yield found
     found.store.close()
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Scripted]:
+    """A scripted server that all scenes of a file share."""
+    with Scripted([]) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(tmp_path: Path, provider: Scripted, worker: Worker) -> Iterator[Callable[..., Scene]]:
+    """Makes a scene whose models answer by a script, and closes it after the test."""
+    made: list[Scene] = []
+
+    def make(script: Any, **more: Any) -> Scene:
+        provider.play(script)
+        made.append(Scene(tmp_path, provider, worker, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

@@ -181,7 +181,7 @@ async def check_caddy_certificates(client: CaddyReader) -> Finding:
     return Finding(f"{len(found)} certificates; the first to end is that of {first.host}: {said}.", data)
 
 
-@caddy.diagnostic()
+@caddy.diagnostic(quotes=True)
 async def analyze_caddy_log(client: CaddyReader, minutes: float = 15.0) -> Finding:
     """What its log says of the last minutes: requests by status, and errors by what they say.
 

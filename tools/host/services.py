@@ -53,7 +53,7 @@ async def check_failed_units(client: HostReader) -> Finding:
     return Finding(f"{len(rows)} units have failed.", data, RunStatus.FOUND if rows else RunStatus.NOTHING)
 
 
-@host.diagnostic(timeout=30.0)
+@host.diagnostic(timeout=30.0, quotes=True)
 async def search_journal(
     client: HostReader, text: str = "", unit: str = "", minutes: float = 60.0, limit: int = 20
 ) -> Finding:

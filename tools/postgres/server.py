@@ -77,7 +77,7 @@ async def _service_running(reader: PostgresReader) -> dict[str, bool]:
         return {}
 
 
-@postgres.diagnostic()
+@postgres.diagnostic(quotes=True)
 async def check_postgres_log(reader: PostgresReader) -> Finding:
     """What the server's log says of a stop, a crash, a full disk or a bad configuration. Use it when it is down.
 

@@ -1,0 +1,49 @@
+"""The lock on a log: one engine acts on it at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cockpit.settings import Settings
+
+
+def take(settings: Settings) -> int | None:
+    """The lock of the acting engine as a file descriptor, or None when another process holds it."""
+    descriptor = os.open(_lock_file(settings), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+@contextmanager
+def locked(settings: Settings) -> Iterator[bool]:
+    """Keep every engine from acting on the log meanwhile; whether that worked, for another may act already."""
+    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = take(settings)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def lock_holder(settings: Settings) -> str:
+    """The id of the process that acts on the log, as it wrote it down; `?` where it wrote none."""
+    try:
+        found = _lock_file(settings).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return "?"
+    return found if found.isdigit() else "?"
+
+
+def _lock_file(settings: Settings) -> Path:
+    return settings.data_folder / "engine.lock"
