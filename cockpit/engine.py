@@ -43,6 +43,7 @@ from cockpit.toolkit import Registry, inspect, plan
 
 if TYPE_CHECKING:
     from cockpit.lab.menu import Faults
+    from cockpit.model.inquiries import Inquiry
 
 AGAIN_AFTER = 2.0
 """Seconds after which the agent begins again when the store refused it."""
@@ -273,6 +274,28 @@ class Engine:
         """Propose to put back what a proposal did. Raises Refused where there is no way back."""
         done = self.store.reader.proposal(proposal)
         return await asyncio.to_thread(self.healer.undo, done, by=self.operator)
+
+    async def ask(self, question: str, *, incident: int | None = None, service: str = "") -> Inquiry:
+        """Ask models a question about an incident, a service or anything; whoever acts on the store works on it.
+
+        Raises CockpitError when no model is configured, or what it is about is not known.
+        """
+        if self.settings.models is None:
+            raise CockpitError("No model is configured.", "Add a [models.NAME] to the config.")
+        if incident is not None:
+            service = self.store.reader.incident(incident).service
+        elif service:
+            service = self._service(service).name
+        keep = partial(self.store.inquiries.ask, estimate=None, wait=self.settings.models.ask)
+        return await asyncio.to_thread(keep, incident, service, question, self.operator)
+
+    async def allow(self, inquiry: int) -> None:
+        """Let an inquiry begin that waits for a yes. Raises CockpitError when it does not wait."""
+        await asyncio.to_thread(self.store.inquiries.allow, inquiry, self.operator)
+
+    async def decline(self, inquiry: int) -> None:
+        """End an inquiry that has not begun. Raises CockpitError when it has."""
+        await asyncio.to_thread(self.store.inquiries.decline, inquiry, self.operator)
 
     async def freeze(self, on: bool) -> None:
         """Stop all changes, or allow them again; looking goes on."""
