@@ -46,11 +46,13 @@ class CallOutcome(StrEnum):
     OUTAGE = "outage"
     """Nothing answered, or the provider failed."""
     DENIED = "denied"
-    """The key or the right was refused."""
+    """The provider would not take it: the key, the right, or what it asks for is wrong."""
     REFUSED = "refused"
     """The model would not answer."""
     MALFORMED = "malformed"
     """It answered with what cannot be read."""
+    TOO_LONG = "too long"
+    """More was sent than it can hold at once."""
     CANCELLED = "cancelled"
 
 

@@ -10,13 +10,21 @@ from typing import Any
 from cockpit.model import JSON, Approval
 from cockpit.settings.checks import at_least, chosen, dotted, fitted, hours, unknown
 from cockpit.settings.http import alertmanager, http
+from cockpit.settings.models import models
 from cockpit.settings.notifying import TABLES, notifying
 from cockpit.settings.services import services
 from cockpit.settings.sources import Found, from_environment, merged, places, read
 from cockpit.settings.telegram import telegram
 from cockpit.settings.values import Keys, Origin, PolicySettings, Settings, SettingsError, config_home, data_home
 
-GENERAL: dict[str, type] = {"data_folder": str, "runbook_folder": str, "anchors": list, "operator": str, "theme": str}
+GENERAL: dict[str, type] = {
+    "data_folder": str,
+    "runbook_folder": str,
+    "notes_folder": str,
+    "anchors": list,
+    "operator": str,
+    "theme": str,
+}
 POLICY: dict[str, type] = {
     "deadline": float,
     "changes_per_hour": int,
@@ -27,8 +35,8 @@ POLICY: dict[str, type] = {
     "dry_run": bool,
 }
 LEAST = {"deadline": 1.0, "changes_per_hour": 0, "failures_before_pause": 1, "pause_seconds": 0}
-PATHS = ("data_folder", "runbook_folder")
-LISTENING = ("http", "alertmanager", "telegram")
+PATHS = ("data_folder", "runbook_folder", "notes_folder")
+LISTENING = ("http", "alertmanager", "telegram", "models")
 """The tables about what the daemon takes in, and whom it asks."""
 LEVELS = {level.value: level for level in Approval}
 
@@ -58,7 +66,9 @@ def load(
     return Settings(
         data_folder=general.pop("data_folder", None) or data_home(environ),
         runbook_folder=general.pop("runbook_folder", None) or config_home(environ) / "runbooks",
+        notes_folder=general.pop("notes_folder", None) or config_home(environ) / "notes",
         policy=_policy(found),
+        models=models(found),
         telegram=telegram(found),
         http=http(found),
         alertmanager=alertmanager(found),

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cockpit.model import Tier
+from cockpit.settings.checks import chosen, dotted, fitted
+from cockpit.settings.services import NAME
+from cockpit.settings.tables import Key, table, tables
+from cockpit.settings.values import Keys, Origin, SettingsError
 
 if TYPE_CHECKING:
+    from cockpit.settings.sources import Found
     from cockpit.settings.tables import Secret
+    from cockpit.settings.values import Settings
+
+HIDDEN = ("addresses", "names")
+TIERS = {tier.value: tier for tier in Tier}
 
 
 @dataclass(frozen=True)
@@ -46,3 +57,80 @@ class ModelsSettings:
     """What is replaced by placeholders beside secrets before anything leaves: `addresses`, `names`."""
     idle_minutes: float = 10.0
     """Minutes without a question after which the worker process ends."""
+
+
+def models(found: Found) -> ModelsSettings | None:
+    """The table `models`; None where no model is configured. Raises SettingsError naming the place of what is wrong."""
+    general: Found = {}
+    each: Found = {}
+    for keys, entry in found.items():
+        if keys[0] == "models":
+            (general if len(keys) == 2 and entry[0] != {} else each)[keys] = entry
+    values = table("models", general, GENERAL) or {}
+    configured = tuple(_model(name, table, found) for name, table in tables("models", each, MODEL).items())
+    return ModelsSettings(configured, **values) if configured else None
+
+
+def keys_of(settings: Settings) -> Iterator[Secret]:
+    """The keys of the configured models."""
+    return (model.key for model in (settings.models.models if settings.models else ()) if model.key is not None)
+
+
+def _model(name: str, values: dict[str, Any], found: Found) -> Model:
+    origin = next(origin for keys, (_, origin) in found.items() if keys[:2] == ("models", name))
+    if not NAME.fullmatch(name):
+        raise SettingsError(
+            f"{origin}: '{dotted(('models', name))}' is no name that can be used.",
+            "Use letters, digits, '-', '_' and '.'.",
+        )
+    if ("input_price" in values) != ("output_price" in values):
+        raise SettingsError(
+            f"{origin}: '{dotted(('models', name))}' has one price and not the other.",
+            "Give both 'input_price' and 'output_price', in dollars per million tokens.",
+        )
+    return Model(name, **values)
+
+
+def _litellm_name(keys: Keys, raw: Any, origin: Origin) -> str:
+    text: str = fitted(keys, raw, origin, str)
+    if not re.fullmatch(r"[^\s/][^\s]*", text):
+        raise SettingsError(
+            f"{origin}: '{dotted(keys)}' must be a model as litellm calls it.",
+            'Write provider and model, like: model = "openai/gpt-4o-mini"',
+        )
+    return text
+
+
+def _base_url(keys: Keys, raw: Any, origin: Origin) -> str:
+    text: str = fitted(keys, raw, origin, str)
+    if not re.fullmatch(r"(?:https?://[^\s/@?#]+(?:/[^\s?#]*)?)?", text):
+        raise SettingsError(
+            f"{origin}: '{dotted(keys)}' must be an address of the web, without a password in it.",
+            'Write it like: base_url = "http://127.0.0.1:8080/v1"',
+        )
+    return text.rstrip("/")
+
+
+def _hide(keys: Keys, raw: Any, origin: Origin) -> tuple[str, ...]:
+    known = {what: what for what in HIDDEN}
+    return tuple(chosen(keys, what, origin, known) for what in fitted(keys, raw, origin, list))
+
+
+GENERAL = {
+    "ask": Key(bool),
+    "month": Key(float, least=0.0),
+    "day": Key(float, least=0.0),
+    "incident": Key(float, least=0.0),
+    "calls": Key(int, least=1),
+    "hide": Key(read=_hide),
+    "idle_minutes": Key(float, least=0.1),
+}
+MODEL = {
+    "model": Key(required=True, read=_litellm_name),
+    "tier": Key(choices=TIERS),
+    "key": Key(secret=True),
+    "base_url": Key(read=_base_url),
+    "timeout": Key(float, least=1.0),
+    "input_price": Key(float, least=0.0),
+    "output_price": Key(float, least=0.0),
+}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit.model import Service
 from cockpit.settings.checks import dotted, fitted, no_such, unknown
 from cockpit.settings.http import with_tokens
+from cockpit.settings.models import keys_of
 from cockpit.settings.notifying import parts_of, secrets_of
 from cockpit.settings.secrets import FORMS, fetch, refuse_readable
 from cockpit.settings.services import COMMON
@@ -39,6 +40,8 @@ def with_options(settings: Settings, registry: Registry, redactor: Redactor) -> 
     for secret in secrets_of(settings):
         for part in parts_of(secret):
             redactor.add(part, secret.name)
+    for key in keys_of(settings):
+        redactor.add(key.fetched(), key.name)
     if settings.telegram:
         redactor.add(settings.telegram.token.fetched(), settings.telegram.token.name)
     return replace(settings, services=services, http=with_tokens(settings.http, redactor))

@@ -137,6 +137,15 @@ class Asked:
         """The model that gave each incident's cause, with whether it was confirmed."""
         return [(row["model"], self._incident(row["incident"]), bool(row["confirmed"])) for row in self._rows(CAUSES)]
 
+    def shares(self, kind: str) -> dict[str, tuple[int, int]]:
+        """By model, the incidents of a kind of service that it gave the cause of, and those of them confirmed."""
+        found: dict[str, tuple[int, int]] = {}
+        for row in self._rows(CAUSES):
+            if row["service"].partition("/")[0] == kind:
+                given, confirmed = found.get(row["model"], (0, 0))
+                found[row["model"]] = given + 1, confirmed + bool(row["confirmed"])
+        return found
+
     def _incident(self, id: int) -> Incident:
         return incident_from(self._rows("select * from incident where id = ?", id)[0])
 

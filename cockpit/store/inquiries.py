@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeAlias
 
-from cockpit.model import JSON, Call, CockpitError, Event, Role
+from cockpit.model import JSON, Call, CockpitError, Event, Role, canonical
 from cockpit.model.inquiries import Estimate, Inquiry, InquiryState, ModelCall
 from cockpit.store.asked import ONE, inquiry_from, model_call_from
 
@@ -85,7 +85,10 @@ class Inquiries:
             )
 
     def called(self, call: ModelCall) -> ModelCall:
-        """Keep one call of a model, as sent and as answered; its id is given here."""
+        """Keep one call of a model, as sent and as answered; its id is given here.
+
+        What was sent is kept as it is: it was redacted before it left, and must not differ from what did.
+        """
         with self._begin() as log:
             found = log.insert(
                 "model_call",
@@ -99,7 +102,7 @@ class Inquiries:
                 dollars=float(call.dollars),
                 outcome=call.outcome,
                 error=log.text(call.error),
-                sent=log.json(call.sent),
+                sent=canonical(dict(call.sent)),
                 reply=log.json(call.reply),
             )
             log.execute("delete from inquiry_progress where inquiry = ?", call.inquiry)
