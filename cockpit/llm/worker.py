@@ -143,7 +143,7 @@ class Answer:
     def take(self, chunk: Any) -> str:
         """Add a piece, and return the text in it. Raises TooLong."""
         usage = getattr(chunk, "usage", None)
-        if usage is not None:
+        if usage is not None and usage.prompt_tokens:  # litellm puts 0 where the provider told nothing
             self._usage = (int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0))
         said = ""
         for choice in chunk.choices[:1]:
