@@ -276,25 +276,24 @@ class Engine:
         return await asyncio.to_thread(self.healer.undo, done, by=self.operator)
 
     async def ask(self, question: str, *, incident: int | None = None, service: str = "") -> Inquiry:
-        """Ask models a question about an incident, a service or anything; whoever acts on the store works on it.
+        """Ask a model something, about an incident, a service or anything; whoever acts on the store works on it.
 
-        Raises CockpitError when no model is configured, or what it is about is not known.
+        Raises CockpitError when no model is configured, or there is no such incident or service.
         """
         if self.settings.models is None:
-            raise CockpitError("No model is configured.", "Add a [models.NAME] to the config.")
-        if incident is not None:
-            service = self.store.reader.incident(incident).service
-        elif service:
-            service = self._service(service).name
-        keep = partial(self.store.inquiries.ask, estimate=None, wait=self.settings.models.ask)
-        return await asyncio.to_thread(keep, incident, service, question, self.operator)
+            raise CockpitError("No model is configured.", "Add a table [models.NAME] to the config.")
+        if not question.strip():
+            raise CockpitError("There is no question.", "Write what you want to know.")
+        about = self.store.reader.incident(incident).service if incident else service and self._service(service).name
+        ask = partial(self.store.inquiries.ask, incident, about, question.strip(), self.operator)
+        return await asyncio.to_thread(partial(ask, estimate=None, wait=False))
 
     async def allow(self, inquiry: int) -> None:
-        """Let an inquiry begin that waits for a yes. Raises CockpitError when it does not wait."""
+        """Let a model be asked that waits for a yes. Raises CockpitError when it does not wait."""
         await asyncio.to_thread(self.store.inquiries.allow, inquiry, self.operator)
 
     async def decline(self, inquiry: int) -> None:
-        """End an inquiry that has not begun. Raises CockpitError when it has."""
+        """Let no model be asked. Raises CockpitError when it is further on."""
         await asyncio.to_thread(self.store.inquiries.decline, inquiry, self.operator)
 
     async def freeze(self, on: bool) -> None:

@@ -20,6 +20,10 @@ DIGEST_SHOWN = 12
 """Hex digits of a digest that stand on the screen; the same stand in every other channel."""
 
 
+BY_MODEL = "model:"
+"""How the name of what gave a diagnosis begins where that is a model."""
+
+
 @dataclass(frozen=True)
 class Case:
     """An incident with all that stands around its latest proposal."""
@@ -129,7 +133,8 @@ def incident_lines(case: Case, incident: Incident, room: int) -> Iterator[Line]:
     """An incident for which nothing is proposed: cause, advice and evidence."""
     sign = INCIDENTS[incident.status]
     yield line((f" {sign.glyph} {sign.word}", sign.ink), (f"  #{incident.id} {incident.title}", Ink.STRONG))
-    if incident.cause:
+    guessed = case.course is not None and incident.cause in case.course.answer.guesses
+    if incident.cause and not guessed:
         yield from block("Cause", incident.cause, room)
     if case.diagnosis and case.diagnosis.advice and case.course is None:
         yield from block("Advice", case.diagnosis.advice, room, Ink.WARN)
@@ -170,14 +175,22 @@ def _evidence(case: Case, room: int) -> Iterator[Line]:
             yield from inquiry_head(case.course.inquiry)
         yield from (ended_lines if case.course.inquiry.state.ended else under_way_lines)(case.course, room)
     if case.diagnosis and not answered:
-        sure = f"{case.diagnosis.confidence * 100:.0f} % sure, by runbook {case.diagnosis.runbook}"
-        yield from block("Sure", sure, room, Ink.DIM)
-        for rival in case.diagnosis.rivals:
-            label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)
-            yield from block(label, f"{rival.name}: {rival.reading}", room, ink)
+        yield from _diagnosis(case.diagnosis, room, told=case.course is not None)
     for run in () if answered else case.runs:
         sign = RUNS[run.status]
         arguments = text_of(dict(run.call.arguments))
         yield from block(
             "Seen", f"{sign.glyph} {run.call.tool} {arguments}".rstrip() + f": {run.summary}", room, sign.ink
         )
+
+
+def _diagnosis(diagnosis: Diagnosis, room: int, *, told: bool) -> Iterator[Line]:
+    """How sure a cause is, and what it could be instead; a model's was told with its inquiry."""
+    book = diagnosis.runbook
+    if told and book.startswith(BY_MODEL):
+        return
+    by = f"model {book.removeprefix(BY_MODEL)}" if book.startswith(BY_MODEL) else f"runbook {book}"
+    yield from block("Sure", f"{diagnosis.confidence * 100:.0f} % sure, by {by}", room, Ink.DIM)
+    for rival in diagnosis.rivals:
+        label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)
+        yield from block(label, f"{rival.name}: {rival.reading}", room, ink)

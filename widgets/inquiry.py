@@ -64,7 +64,9 @@ class Course:
 
     @property
     def model(self) -> str:
-        """The model that answered last, or else the one that would be asked first."""
+        """The model that answered, or else the one that would be asked first."""
+        if self.answer.model:
+            return self.answer.model
         answered = [call.model for call in self.calls if call.outcome is CallOutcome.ANSWERED]
         return answered[-1] if answered else self.inquiry.estimate.model if self.inquiry.estimate else ""
 
@@ -76,7 +78,7 @@ def inquiry_head(inquiry: Inquiry) -> Sequence[Line]:
     expected = inquiry.estimate
     if expected is None or inquiry.state.ended:
         return (first,)
-    cost = f": about {expected.tokens} tokens, {dollars(expected.dollars)}"
+    cost = f": about {dollars(expected.dollars)}, its first prompt {expected.tokens} tokens"
     return first, line((f"   {expected.model}", Ink.STRONG), (cost, Ink.PLAIN))
 
 
@@ -104,12 +106,13 @@ def course_lines(course: Course, room: int) -> Iterator[Line]:
 def ended_lines(course: Course, room: int) -> Iterator[Line]:
     """What came of an inquiry: the reply, how sure a cause is and what it rests on, or guesses and the next look."""
     answer, inquiry = course.answer, course.inquiry
-    if inquiry.state is not InquiryState.ANSWERED:
-        yield from block("Outcome", _short(inquiry.outcome), room, STATES[inquiry.state].ink)
-    elif inquiry.question:
+    if inquiry.state is InquiryState.ANSWERED and inquiry.question:
         yield from block("Answer", shorten(answer.reply or inquiry.outcome, REPLY), room, Ink.STRONG)
+    elif inquiry.state is InquiryState.ANSWERED or answer.guesses:
+        of = " of the first guess" if inquiry.state is not InquiryState.ANSWERED else ""
+        yield from block("Sure", f"{answer.confidence * 100:.0f} %{of}, by model {course.model}", room, Ink.DIM)
     else:
-        yield from block("Sure", f"{answer.confidence * 100:.0f} % sure, by model {course.model}", room, Ink.DIM)
+        yield from block("Outcome", _short(inquiry.outcome), room, STATES[inquiry.state].ink)
     for place, guess in enumerate(answer.guesses, 1):
         yield from block(f"Guess {place}", _short(guess), room)
     if answer.next_look:
@@ -117,15 +120,17 @@ def ended_lines(course: Course, room: int) -> Iterator[Line]:
     for rival in answer.rivals:
         label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)
         yield from block(label, f"{_short(rival.name)}: {_short(rival.reading)}", room, ink)
-    yield from _cited(course.cited, room)
+    yield from _cited(course, room)
     yield from _costs(course, room)
 
 
-def _cited(runs: tuple[Run, ...], room: int) -> Iterator[Line]:
-    for run in runs:
+def _cited(course: Course, room: int) -> Iterator[Line]:
+    for run in course.cited:
         sign = RUNS[run.status]
         called = _short(f"{run.call.tool} {text_of(dict(run.call.arguments))}".rstrip())
-        yield from block("Seen", f"{sign.glyph} run {run.id}, {called}: {_short(run.summary)}", room, sign.ink)
+        readings = "; ".join(course.answer.evidence.get(run.id, ()))
+        told = f"{_short(run.summary)} {_short(readings)}".rstrip()
+        yield from block("Seen", f"{sign.glyph} run {run.id}, {called}: {told}", room, sign.ink)
 
 
 def under_way_lines(course: Course, room: int) -> Iterator[Line]:

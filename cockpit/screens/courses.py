@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cockpit.model import CockpitError, Event, Run
 from cockpit.model.answers import Answer
 from cockpit.model.inquiries import Inquiry
+from widgets.case import BY_MODEL
 from widgets.inquiry import Course
 
 if TYPE_CHECKING:
@@ -29,9 +30,14 @@ def of_cause(reader: Reader, incident: int, events: Sequence[Event]) -> Course |
     inquiry = next((each for each in reader.asked.of(incident) if not each.question), None)
     if inquiry is None:
         return None
-    explained = max((each.at for each in events if each.kind == "diagnosis" and each.data.get("runbook")), default=0.0)
+    explained = max((each.at for each in events if _by_runbook(each)), default=0.0)
     last = inquiry.finished_at is None or inquiry.finished_at >= explained
     return _course(reader, inquiry, events) if last else None
+
+
+def _by_runbook(event: Event) -> bool:
+    book = event.data.get("runbook")
+    return event.kind == "diagnosis" and isinstance(book, str) and bool(book) and not book.startswith(BY_MODEL)
 
 
 def questions(reader: Reader, incident: int, events: Sequence[Event]) -> tuple[Course, ...]:
@@ -49,7 +55,7 @@ def _course(reader: Reader, inquiry: Inquiry, events: Sequence[Event]) -> Course
     )
 
 
-def _runs(reader: Reader, ids: Sequence[int]) -> Iterator[Run]:
+def _runs(reader: Reader, ids: Iterable[int]) -> Iterator[Run]:
     for id in ids:
         with suppress(CockpitError):  # an old log was pruned of what it names
             yield reader.run(id)

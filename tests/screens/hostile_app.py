@@ -12,10 +12,11 @@ from typing import Any
 
 from cockpit.app import CockpitApp
 from cockpit.model import Alert, Call, Change, Finding, Health, IncidentStatus, Level, Plan, Severity
-from cockpit.model.inquiries import InquiryState
+from cockpit.model.inquiries import CallOutcome, InquiryState
 from cockpit.screens.desk import Desk
 from cockpit.store.reader import Reader
 from tests.corpus import hostile
+from tests.screens import asked as a
 from tests.screens import world as w
 from tests.screens.recorder import Recorder
 
@@ -56,12 +57,10 @@ def inquiries(world: w.World, incident: int | None, text: str) -> None:
     running, answered = (log.ask(incident, text, each, text, estimate=None, wait=False).id for each in ("", text))
     for each in (running, answered):
         assert log.begin(each)
-        world.call(each, "mini", w.CallOutcome.REFUSED, error=text)
+        a.call(world, each, "mini", CallOutcome.REFUSED, error=text)
         log.chose(each, Call("check_redis_clients", text, {"what": text}), text)
     log.progress(running, text)
-    rivals = [{"cause": text, "ruled_out": False, "reading": text}]
-    answer: dict[str, Any] = {"answer": text, "cause": text, "rivals": rivals, "guesses": [text], "next_look": text}
-    log.finish(answered, InquiryState.INCONCLUSIVE, text, answer)
+    log.finish(answered, InquiryState.INCONCLUSIVE, text, a.answer_full_of(text))
 
 
 def change(service: str, text: str) -> Change:
@@ -110,7 +109,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     world = w.build(folder, fill)
     world.store.close()
-    engine = Recorder(world, models=w.MODELS)
+    engine = Recorder(world, models=a.MODELS)
     app = CockpitApp(Desk(Reader(folder / "cockpit.db"), world.clock), lambda: engine)  # type: ignore[arg-type, return-value]
     ran: list[str] = []
     app.action_forged = lambda *given: ran.append("forged")  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from cockpit.screens.following import Following
 from cockpit.screens.view import VIEWS
 from cockpit.text import clean
 from tests.corpus import hostile
+from tests.screens import asked as a
 from tests.screens import world as w
 from tests.screens.conftest import Stage
 from tests.screens.test_keys import text_of
@@ -33,7 +34,7 @@ from widgets.proposal import ProposalPane
 Staged = Callable[..., Stage]
 Snap = Callable[..., bool]
 LARGE = (120, 40)
-ASKS = replace(w.MODELS, ask=True)
+ASKS = replace(a.MODELS, ask=True)
 STORIES = ["INQUIRING", "ANSWERED", "SOLVED", "INCONCLUSIVE", "UNANSWERED"]
 
 
@@ -55,17 +56,17 @@ class TestLooks:
     @SIZES
     @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.lower())
     def test_overview(self, staged: Staged, snap_compare: Snap, story: str, size: tuple[int, int]) -> None:
-        stage = staged(*getattr(w, story), models=w.MODELS)
+        stage = staged(*getattr(a, story), models=a.MODELS)
         assert snap_compare(stage.app, terminal_size=size, run_before=pressing(stage, "enter"))
 
     @SIZES
     def test_what_it_would_cost(self, staged: Staged, snap_compare: Snap, size: tuple[int, int]) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         assert snap_compare(stage.app, terminal_size=size, run_before=pressing(stage))
 
     @SIZES
     def test_what_it_would_cost_being_read(self, staged: Staged, snap_compare: Snap, size: tuple[int, int]) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         assert snap_compare(stage.app, terminal_size=size, run_before=pressing(stage, "a"))
 
     @SIZES
@@ -84,7 +85,7 @@ class TestLooks:
     def test_asked(
         self, staged: Staged, snap_compare: Snap, keys: tuple[str, ...], what: str, size: tuple[int, int]
     ) -> None:
-        stage = staged(*w.QUESTIONS, models=w.MODELS)
+        stage = staged(*a.QUESTIONS, models=a.MODELS)
         assert snap_compare(stage.app, terminal_size=size, run_before=pressing(stage, *keys))
 
     @SIZES
@@ -118,7 +119,7 @@ class TestWithoutModels:
             assert stage.engine.asked == []
 
     async def test_and_the_same_screen_with_one_speaks_of_it(self, staged: Staged) -> None:
-        stage = staged(*w.WAITING, models=w.MODELS)
+        stage = staged(*w.WAITING, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             assert words(stage) == {"models", "ask"}
@@ -139,16 +140,18 @@ class TestAllowing:
     """A model is asked once somebody who was shown the cost has pressed a key in that pane."""
 
     async def test_m_lets_a_model_be_asked(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await read(stage, pilot)
-            assert "nano: about 3412 tokens, $0.0004" in text_of(stage.app.screen.query_one(ProposalPane))
+            assert "nano: about $0.0004, its first prompt 3412 tokens" in text_of(
+                stage.app.screen.query_one(ProposalPane)
+            )
             await stage.press(pilot, "m")
             assert stage.engine.asked == [("allow", 1)]
             assert stage.world.store.reader.asked.inquiry(1).state is InquiryState.OPEN
 
     async def test_n_lets_none_be_asked(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await read(stage, pilot)
             await stage.press(pilot, "n")
@@ -156,7 +159,7 @@ class TestAllowing:
             assert "kim lets no model be asked" in text_of(stage.app.screen.query_one(ProposalPane))
 
     async def test_a_key_right_after_the_focus_came_allows_nothing(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             await pilot.press("enter", "m")
@@ -165,7 +168,7 @@ class TestAllowing:
             assert "Too quick: the question" in next(iter(stage.app._notifications)).message
 
     async def test_a_key_from_another_pane_allows_nothing(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             await asyncio.sleep(READ_FOR + 0.15)
@@ -173,7 +176,7 @@ class TestAllowing:
             assert stage.engine.asked == []
 
     async def test_neither_the_mouse_nor_an_action_allows_anything(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await read(stage, pilot)
             for y in range(3, LARGE[1], 2):
@@ -185,7 +188,7 @@ class TestAllowing:
     async def test_keys_that_piled_up_while_the_program_was_blocked_allow_nothing(self, staged: Staged) -> None:
         import time
 
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await read(stage, pilot)
             time.sleep(STALL + 0.5)  # the event loop stands still, as it does when the process is stopped
@@ -196,15 +199,15 @@ class TestAllowing:
             assert stage.engine.asked == []
 
     async def test_while_a_proposal_waits_the_keys_answer_that_alone(self, staged: Staged) -> None:
-        stage = staged(*w.SOLVED, models=ASKS)
-        stage.world.inquiry(2, wait=True)
+        stage = staged(*a.SOLVED, models=ASKS)
+        a.inquiry(stage.world, 2, wait=True)
         async with stage.app.run_test(size=LARGE) as pilot:
             await read(stage, pilot)
             await stage.press(pilot, "m", "n")
             assert stage.engine.asked == []
 
     async def test_what_was_allowed_elsewhere_is_told_here(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await read(stage, pilot)
             stage.world.store.inquiries.decline(1, "lee")
@@ -213,7 +216,7 @@ class TestAllowing:
             assert stage.engine.asked == [] or "already" in refused[0]
 
     async def test_an_incident_that_asks_is_marked_and_counted(self, staged: Staged) -> None:
-        stage = staged(*w.ASKING, models=ASKS)
+        stage = staged(*a.ASKING, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             assert "▲ asks      #2" in text_of(stage.app.screen.query_one(Incidents))
@@ -224,7 +227,7 @@ class TestAsking:
     """Operators ask about an incident, a service, or anything."""
 
     async def test_i_asks_about_the_chosen_incident_and_follows_the_answer(self, staged: Staged) -> None:
-        stage = staged(*w.ANSWERED, models=w.MODELS)
+        stage = staged(*a.ANSWERED, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             await pilot.press("i")
@@ -237,13 +240,13 @@ class TestAsking:
             assert inquiries.begin(2)
             inquiries.progress(2, "It began with the import")
             await told(stage, pilot, "It began with the import")
-            inquiries.finish(2, InquiryState.ANSWERED, "The import.", {"answer": "The import of 14:00."})
+            inquiries.finish(2, InquiryState.ANSWERED, "The import.", {"text": "The import of 14:00."})
             await told(stage, pilot, "The import of 14:00.")
             await stage.press(pilot, "escape", "2")
             assert "The import of 14:00." in text_of(stage.app.screen.query_one("#detail", Sheet))
 
     async def test_i_on_the_services_asks_about_the_chosen_one(self, staged: Staged) -> None:
-        stage = staged(*w.CALM, models=w.MODELS)
+        stage = staged(*w.CALM, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.press(pilot, "4", "j")
             chosen = stage.app.screen.query_one("#list").chosen  # type: ignore[attr-defined]
@@ -251,7 +254,7 @@ class TestAsking:
             assert asked_of(stage, "ask") == [("ask", "is it well?", None, chosen)]
 
     async def test_the_palette_asks_about_anything(self, staged: Staged) -> None:
-        stage = staged(*w.ANSWERED, models=w.MODELS)
+        stage = staged(*a.ANSWERED, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             await pilot.press(":", *"ask")
@@ -263,7 +266,7 @@ class TestAsking:
             assert asked_of(stage, "ask") == [("ask", "what is full?", None, "")]
 
     async def test_escape_or_an_empty_question_asks_nothing(self, staged: Staged) -> None:
-        stage = staged(*w.ANSWERED, models=w.MODELS)
+        stage = staged(*a.ANSWERED, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             await stage.press(pilot, "i", "x", "escape", "i", "enter")
@@ -292,7 +295,7 @@ class TestAsking:
             assert asked_of(stage, "decline") == [("decline", 1)]
 
     async def test_a_refusal_is_told_in_one_sentence(self, staged: Staged) -> None:
-        stage = staged(*w.CALM, models=w.MODELS, refuses="[/] The budget is used up.")
+        stage = staged(*w.CALM, models=a.MODELS, refuses="[/] The budget is used up.")
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.press(pilot, "i", "y", "enter")
             assert [note.message for note in stage.app._notifications] == ["[/] The budget is used up. Look again."]
@@ -313,7 +316,7 @@ class TestModels:
     """The view of models."""
 
     async def test_records_budgets_and_calls_are_shown(self, staged: Staged) -> None:
-        stage = staged(*w.QUESTIONS, models=w.MODELS)
+        stage = staged(*a.QUESTIONS, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.press(pilot, "7")
             shown = text_of(stage.app.screen.query_one(Models))
@@ -325,12 +328,20 @@ class TestModels:
             assert "answered in 2.1 s, inquiry 1: 3412 + 188 tokens, $0.0006" in " ".join(detail.split())
 
     async def test_a_used_up_budget_says_which_models_are_not_asked(self, staged: Staged) -> None:
-        stage = staged(*w.QUESTIONS, models=replace(w.MODELS, day=0.002))
+        stage = staged(*a.QUESTIONS, models=replace(a.MODELS, day=0.002))
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.press(pilot, "7")
             rows = text_of(stage.app.screen.query_one(Models))
             assert "○ nano" in rows and "● attic" in rows and "120 %" in rows
             assert "The budget of the day is used up" in text_of(stage.app.screen.query_one("#detail", Sheet))
+
+    async def test_a_model_that_failed_is_left_alone_for_a_while(self, staged: Staged) -> None:
+        stage = staged(*a.UNANSWERED, models=a.MODELS)
+        async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.press(pilot, "7", "j")
+            detail = " ".join(text_of(stage.app.screen.query_one("#detail", Sheet)).split())
+            assert "It is left alone until about 14:1" in detail
+            assert "for its last call was denied: 401: the key was refused" in detail
 
 
 class TestHostile:
@@ -354,8 +365,7 @@ class TestHostile:
 
 def full_of(text: str, state: InquiryState) -> Course:
     """An inquiry with this text wherever a model, or who asks it, may write."""
-    rival = {"cause": text, "ruled_out": False, "reading": text}
-    answer: dict[str, Any] = {"answer": text, "cause": text, "rivals": [rival], "guesses": [text], "next_look": text}
+    answer = a.answer_full_of(text)
     inquiry = Inquiry(1, 1, "caddy/web", text, text, state, w.NOW, None, None, text, answer, text)
     refused = ModelCall(1, 1, "mini", Tier.FAST, w.NOW, 1.0, 0, 0, 0.0, CallOutcome.REFUSED, text)
     chosen = Event(1, w.NOW, 1, "analyst", "choice", text, {"inquiry": 1})

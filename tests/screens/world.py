@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cockpit.model import (
-    JSON,
     Alert,
     Approval,
     Call,
@@ -24,12 +22,9 @@ from cockpit.model import (
     ProposalState,
     Service,
     Severity,
-    Tier,
     Verdict,
     digest,
 )
-from cockpit.model.inquiries import CallOutcome, Estimate, Inquiry, InquiryState, ModelCall
-from cockpit.settings.models import Model, ModelsSettings
 from cockpit.store.store import Store
 
 NOW = 1_795_183_402.0
@@ -80,18 +75,6 @@ VACUUM_PLAN = Plan(
         ),
     ),
     "Reads and writes go on; the disk is busier for about a minute.",
-)
-
-
-ESTIMATE = Estimate("nano", 3412, 0.0004)
-SLOW = "1 query takes 2.2 s on average: select … from orders where customer = $1."
-SLOW_CAUSE = "The shop's query on orders reads the whole table, for 62 % of its rows are dead."
-MODELS = ModelsSettings(
-    models=(
-        Model("nano", "openai/gpt-4.1-nano", timeout=20.0),
-        Model("mini", "openai/gpt-4o-mini"),
-        Model("attic", "ollama_chat/qwen3", Tier.LOCAL, base_url="http://127.0.0.1:11434"),
-    )
 )
 
 
@@ -291,142 +274,6 @@ class World:
         self.waiting()
         self.store.freeze("kim")
 
-    def unexplained(self) -> int:
-        """No runbook explains why the shop's answers are slow."""
-        self.at(70)
-        slow = Health(Level.DEGRADED, "p95 2.4 s, 3 of 140 requests failed", {"p95_seconds": 2.4}, 0.011)
-        self.store.record_health("caddy/web", slow, self.clock.now)
-        alert = Alert("caddy-slow", "caddy/web", "caddy-slow", Severity.WARNING, "Answers take 2.4 s.", NOW - 70)
-        (incident,) = self.store.ingest_alerts([alert])
-        self.store.advance(incident, IncidentStatus.INVESTIGATING, actor="healer", text="Looking for the cause.")
-        self.look(incident, "check_caddy_upstreams", "caddy/web", "2 of 2 upstreams answer, the slower in 2.3 s.", {})
-        text = "No runbook explains it (asked: caddy-upstream-down, caddy-certificate)."
-        self.store.note("analyst", "diagnosis", text, incident=incident, service="caddy/web")
-        return incident
-
-    def look(self, incident: int | None, tool: str, service: str, summary: str, arguments: Mapping[str, JSON]) -> int:
-        """A diagnostic that found this; its run's id."""
-        call = Call(tool, service, arguments)
-        return self.store.record_run(incident, call, Finding(summary, {}), "", self.clock.now, 0.02).id
-
-    def inquiry(self, incident: int | None, question: str = "", *, wait: bool = False) -> Inquiry:
-        """What models are asked, with what it would cost."""
-        by = "kim" if question else "analyst"
-        service = "caddy/web" if incident else ""
-        return self.store.inquiries.ask(incident, service, question, by, estimate=ESTIMATE, wait=wait)
-
-    def call(self, inquiry: int, model: str = "mini", outcome: CallOutcome = CallOutcome.ANSWERED, **more: Any) -> None:
-        """One call of a model."""
-        answered = outcome is CallOutcome.ANSWERED
-        tokens = (3412, 188, 0.0006) if answered else (0, 0, 0.0)
-        sent = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "caddy/web answers slowly."}]}
-        call = ModelCall(0, inquiry, model, Tier.FAST, self.clock.now, 2.1, *tokens, outcome, sent=sent, **more)
-        self.store.inquiries.called(call)
-
-    def choose(self, inquiry: int, incident: int, tool: str, service: str, why: str, summary: str) -> int:
-        """The model looks at something, for this reason, and finds this; the run's id."""
-        self.store.inquiries.chose(inquiry, Call(tool, service, {}), why)
-        return self.look(incident, tool, service, summary, {})
-
-    def asking(self) -> Inquiry:
-        """A model may be asked, once a person says so."""
-        incident = self.unexplained()
-        self.at(60)
-        asked = self.inquiry(incident, wait=True)
-        self.clock.now = NOW
-        return asked
-
-    def looked_into(self) -> tuple[Inquiry, list[int]]:
-        """A model has looked at two things, after another one timed out."""
-        incident = self.unexplained()
-        self.at(60)
-        asked = self.inquiry(incident)
-        assert self.store.inquiries.begin(asked.id)
-        self.at(40)
-        self.call(asked.id, "nano", CallOutcome.TIMEOUT, error="nothing came within 20 s")
-        self.at(37)
-        self.call(asked.id)
-        reasons = (
-            ("check_slow_queries", "postgres/main", "Both upstreams read from it, and one of them is slow.", SLOW),
-            ("check_postgres_locks", "postgres/main", "A lock would slow every query of the shop.", "No lock waits."),
-        )
-        runs = [self.choose(asked.id, incident, *each) for each in reasons]
-        return asked, runs
-
-    def inquiring(self) -> None:
-        """A model is looking into it, and says so."""
-        asked, _ = self.looked_into()
-        self.at(2)
-        self.store.inquiries.progress(asked.id, "The lock view is empty, so the slow query is slow by itself: its plan")
-        self.clock.now = NOW
-
-    def answered(self) -> Inquiry:
-        """A model has found the cause."""
-        asked, runs = self.looked_into()
-        self.at(9)
-        self.call(asked.id)
-        answer: dict[str, JSON] = {
-            "cause": SLOW_CAUSE,
-            "confidence": 0.85,
-            "evidence": runs,
-            "rivals": [
-                {"cause": "a lock holds the shop's queries", "ruled_out": True, "reading": f"run {runs[1]}: none waits"}
-            ],
-        }
-        ended = self.store.inquiries.finish(asked.id, InquiryState.ANSWERED, SLOW_CAUSE, answer)
-        self.clock.now = NOW
-        return ended
-
-    def solved(self) -> None:
-        """A model has found the cause, and its proposal waits."""
-        asked = self.answered()
-        self.at(8)
-        assert asked.incident is not None
-        self.propose(asked.incident, VACUUM_CALL, VACUUM_PLAN, Approval.HARD, SLOW_CAUSE, policy="postgres is critical")
-        waits = IncidentStatus.WAITING
-        self.store.advance(asked.incident, waits, actor="healer", text="Waits for a decision.", cause=SLOW_CAUSE)
-        self.clock.now = NOW
-
-    def inconclusive(self) -> None:
-        """A model can only guess."""
-        asked, runs = self.looked_into()
-        self.at(9)
-        self.call(asked.id)
-        answer: dict[str, JSON] = {
-            "confidence": 0.4,
-            "evidence": runs[:1],
-            "rivals": [{"cause": "the disk is slow", "ruled_out": False, "reading": "nothing that was read says so"}],
-            "guesses": ["a plan that changed after the nightly import", "a disk that is slower than usual"],
-            "next_look": "explain_query on the slowest query of postgres/main",
-        }
-        text = "The evidence is not enough for a cause."
-        self.store.inquiries.finish(asked.id, InquiryState.INCONCLUSIVE, text, answer)
-        assert asked.incident is not None
-        text = "A person is needed. A guess: a plan that changed after the nightly import"
-        self.store.advance(asked.incident, IncidentStatus.ESCALATED, actor="communicator", text=text)
-        self.clock.now = NOW
-
-    def unanswered(self) -> None:
-        """No model answered."""
-        asked, _ = self.looked_into()
-        text = "No model could be asked: nano timed out, mini answered 401, the local model is not reachable."
-        self.call(asked.id, "mini", CallOutcome.DENIED, error="401: the key was refused")
-        self.store.inquiries.finish(asked.id, InquiryState.FAILED, text)
-        self.clock.now = NOW
-
-    def questions(self) -> None:
-        """Two people asked, one about the incident and one about anything."""
-        asked = self.answered()
-        for incident, question, reply in (
-            (asked.incident, "Does the import run tonight as well?", "It has no timer that cockpit can see."),
-            (None, "Which services are close to a limit?", "redis/main uses 31 % of its memory.\nNo other is close."),
-        ):
-            found = self.inquiry(incident, question)
-            assert self.store.inquiries.begin(found.id)
-            self.call(found.id)
-            self.store.inquiries.finish(found.id, InquiryState.ANSWERED, reply, {"answer": reply, "evidence": []})
-        self.clock.now = NOW
-
 
 def build(path: Path, *tell: Callable[[World], object]) -> World:
     """A world in which these things have happened, in that order; it is NOW."""
@@ -444,10 +291,3 @@ WAITING = (*CALM, World.waiting)
 DONE = (*CALM, World.done)
 FAILED = (*CALM, World.failed)
 FROZEN = (*CALM, World.frozen)
-ASKING = (*CALM, World.asking)
-INQUIRING = (*CALM, World.inquiring)
-ANSWERED = (*CALM, World.answered)
-SOLVED = (*CALM, World.solved)
-INCONCLUSIVE = (*CALM, World.inconclusive)
-UNANSWERED = (*CALM, World.unanswered)
-QUESTIONS = (*CALM, World.questions)
