@@ -20,10 +20,6 @@ DIGEST_SHOWN = 12
 """Hex digits of a digest that stand on the screen; the same stand in every other channel."""
 
 
-BY_MODEL = "model:"
-"""How the name of what gave a diagnosis begins where that is a model."""
-
-
 @dataclass(frozen=True)
 class Case:
     """An incident with all that stands around its latest proposal."""
@@ -186,10 +182,10 @@ def _evidence(case: Case, room: int) -> Iterator[Line]:
 
 def _diagnosis(diagnosis: Diagnosis, room: int, *, told: bool) -> Iterator[Line]:
     """How sure a cause is, and what it could be instead; a model's was told with its inquiry."""
-    book = diagnosis.runbook
-    if told and book.startswith(BY_MODEL):
+    kind, _, model = diagnosis.runbook.partition(":")
+    if told and kind == "model":
         return
-    by = f"model {book.removeprefix(BY_MODEL)}" if book.startswith(BY_MODEL) else f"runbook {book}"
+    by = f"model {model}" if kind == "model" else f"runbook {diagnosis.runbook}"
     yield from block("Sure", f"{diagnosis.confidence * 100:.0f} % sure, by {by}", room, Ink.DIM)
     for rival in diagnosis.rivals:
         label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)

@@ -11,6 +11,9 @@ from cockpit.model.values import Rival
 if TYPE_CHECKING:
     from cockpit.model.values import JSON
 
+BY_MODEL = "model:"
+"""How the name of what gave a diagnosis begins where that is a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

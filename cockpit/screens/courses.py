@@ -7,9 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cockpit.model import CockpitError, Event, Run
-from cockpit.model.answers import Answer
+from cockpit.model.answers import BY_MODEL, Answer
 from cockpit.model.inquiries import Inquiry
-from widgets.case import BY_MODEL
 from widgets.inquiry import Course
 
 if TYPE_CHECKING:
