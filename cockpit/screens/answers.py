@@ -80,6 +80,21 @@ class Answers(App[str]):
             Ask(f"Deny #{proposal.id}", "Why? It is kept in the log; enter alone is enough.", "reason"), answered
         )
 
+    @on(Changes.UndoAsked)
+    def _undo_asked(self, message: Changes.UndoAsked) -> None:
+        self.do(intents.undo(self.desk, message.proposal.id))
+
+    @on(ProposalPane.DryRunAsked)
+    def _dry_run_asked(self, message: ProposalPane.DryRunAsked) -> None:
+        self.do(self._compare(message.proposal))
+
+    async def _compare(self, proposal: Proposal) -> str:
+        from cockpit.screens.dialogs import Reading
+
+        plan = await self.desk.acting().dry_run(proposal.call)
+        await self.push_screen(Reading(f"Dry run of #{proposal.id}", partial(intents.compared, proposal, plan)))
+        return ""
+
     @on(ProposalPane.Allowed)
     def _allowed(self, message: ProposalPane.Allowed) -> None:
         self.do(intents.allow(self.desk, message.inquiry.id))
@@ -111,19 +126,4 @@ class Answers(App[str]):
 
         inquiry = await intents.ask(self.desk, question, subject)
         await self.push_screen(Following(self.desk, inquiry))
-        return ""
-
-    @on(Changes.UndoAsked)
-    def _undo_asked(self, message: Changes.UndoAsked) -> None:
-        self.do(intents.undo(self.desk, message.proposal.id))
-
-    @on(ProposalPane.DryRunAsked)
-    def _dry_run_asked(self, message: ProposalPane.DryRunAsked) -> None:
-        self.do(self._compare(message.proposal))
-
-    async def _compare(self, proposal: Proposal) -> str:
-        from cockpit.screens.dialogs import Reading
-
-        plan = await self.desk.acting().dry_run(proposal.call)
-        await self.push_screen(Reading(f"Dry run of #{proposal.id}", partial(intents.compared, proposal, plan)))
         return ""
