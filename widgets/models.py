@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cockpit.model.inquiries import Budget, CallOutcome, Inquiry, ModelCall, ModelStanding
+from cockpit.model.accounts import Budget, ModelStanding
+from cockpit.model.inquiries import CallOutcome, Inquiry, ModelCall
 from widgets.figures import age, dollars, duration, moment, plural
 from widgets.inquiry import STATES
 from widgets.line import Ink, Line, block, column, line

@@ -13,7 +13,8 @@ from cockpit.cli import output
 from cockpit.cli.exits import OK
 from cockpit.cli.opening import reading, settings_of
 from cockpit.llm.accounts import budgets, standings
-from cockpit.model.inquiries import Budget, CallOutcome, Inquiry, ModelCall, ModelStanding
+from cockpit.model.accounts import Budget, ModelStanding
+from cockpit.model.inquiries import CallOutcome, Inquiry, ModelCall
 from cockpit.screens.courses import course
 from cockpit.store.reader import Reader
 from widgets.figures import dollars, duration, moment

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from cockpit.llm.breaker import Breaker
 from cockpit.model import CockpitError, Tier
-from cockpit.model.inquiries import Budget, CallOutcome, ModelCall, ModelRecord, ModelStanding
+from cockpit.model.accounts import Budget, ModelStanding
+from cockpit.model.inquiries import CallOutcome, ModelCall, ModelRecord
 from cockpit.settings.models import Model, ModelsSettings
 from cockpit.store.asked import Asked
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from cockpit.llm.accounts import budgets, standings
-from cockpit.model.inquiries import ModelStanding
+from cockpit.model.accounts import ModelStanding
 from cockpit.screens.courses import course
 from cockpit.screens.following import Following
 from cockpit.screens.pair import Pair, no_choice
