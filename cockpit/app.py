@@ -19,7 +19,7 @@ from cockpit.screens import intents
 from cockpit.screens.answers import Answers
 from cockpit.screens.desk import Desk
 from cockpit.screens.overview import Overview
-from cockpit.screens.view import VIEWS, View
+from cockpit.screens.view import MODELS, VIEWS, View
 from widgets.figures import moment
 from widgets.literal import Literal
 
@@ -49,6 +49,8 @@ class CockpitApp(Answers):
             Binding(str(i), f"view('{name.lower()}')", name, show=False, id=f"app.{name.lower()}")
             for i, name in enumerate(VIEWS, 1)
         ),
+        Binding("7", "models", "Models", show=False, id="app.models"),
+        Binding("i", "ask", "ask", tooltip="ask a model about what is chosen", id="app.ask"),
         Binding("f", "freeze", "freeze", tooltip="freeze all changes, or allow them again", id="app.freeze"),
         Binding("F", "faults", "faults", tooltip="inject a fault (demo only)", id="app.faults"),
         Binding(
@@ -75,6 +77,10 @@ class CockpitApp(Answers):
         self._filters.append(Literal())
         for name in VIEWS[1:]:
             self.add_mode(name.lower(), partial(_view, name, desk))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether an action is there: what has to do with models is only where some are configured."""
+        return self.desk.models is not None if action in ("models", "ask") else True
 
     def get_default_screen(self) -> Screen[None]:
         """The overview; a mode of its own would have all styles parsed twice."""
@@ -103,6 +109,8 @@ class CockpitApp(Answers):
 
     def _opened(self, engine: Engine) -> None:
         self.desk.engine = engine
+        if self.desk.models:
+            self.add_mode(MODELS.lower(), partial(_view, MODELS, self.desk))
         self.run_worker(self._look_back(engine), group="intents", exit_on_error=False)
         self.catch_up()
 
@@ -145,6 +153,10 @@ class CockpitApp(Answers):
         """Show the view of that name."""
         if len(self.screen_stack) == 1:
             self.switch_mode(name)
+
+    def action_models(self) -> None:
+        """Show the models: what each did, and what it cost."""
+        self.action_view(MODELS.lower())
 
     def action_freeze(self) -> None:
         """Freeze all changes at once; allowing them again asks first."""
@@ -195,6 +207,9 @@ class CockpitApp(Answers):
         """What the palette offers; nothing in it decides about a proposal."""
         for number, name in enumerate(VIEWS, 1):
             yield SystemCommand(name, f"Show this view ({number})", partial(self.action_view, name.lower()))
+        if self.desk.models:
+            yield SystemCommand(MODELS, f"Show this view ({len(VIEWS) + 1})", self.action_models)
+            yield SystemCommand("Ask", "Ask a model about anything; it looks, and changes nothing", self.ask)
         yield SystemCommand("Freeze", "Freeze all changes, or allow them again (f)", self.action_freeze)
         yield SystemCommand("Faults", "Inject a fault into the demo's lab (F)", self.action_faults)
         yield SystemCommand("Help", "What this view is for, and its keys (?)", self.action_help)

@@ -47,26 +47,35 @@ class Tabs(Lines, can_focus=False):
         self._current = current
         self._standing = Standing()
 
-    def show(self, standing: Standing) -> None:
-        """Show the mode."""
-        self._standing = standing
+    def show(self, standing: Standing, views: Sequence[str]) -> None:
+        """Show the mode, and these views."""
+        self._standing, self._views = standing, views
         self.update()
 
     def body(self, room: int) -> Sequence[Line]:
         """One line: name, views, mode."""
         left: list[Part] = [(" cockpit ", Ink.STRONG)] if room >= 90 else []
-        for number, view in enumerate(self._views, 1):
+        for view, (number, name) in zip(self._views, self._labels(room), strict=True):
             here = view == self._current
-            left += [(f" {number} ", Ink.HERE if here else Ink.KEY), (f"{view} ", Ink.HERE if here else Ink.DIM)]
+            left += [(number, Ink.HERE if here else Ink.KEY), (name, Ink.HERE if here else Ink.DIM)]
+        return [_spread(line(*left), line(self._mode), room)]
+
+    @property
+    def _mode(self) -> Part:
         frozen = self._standing.frozen_by
-        mode = (f"FROZEN by {frozen} ", Ink.BAD) if frozen else (f"{self._standing.mode} ", Ink.CALM)
-        return [_spread(line(*left), line(mode), room)]
+        return (f"FROZEN by {frozen} ", Ink.BAD) if frozen else (f"{self._standing.mode} ", Ink.CALM)
+
+    def _labels(self, room: int) -> list[tuple[str, str]]:
+        """Number and name of each view; close together where there is no room for more."""
+        wide = [(f" {number} ", f"{view} ") for number, view in enumerate(self._views, 1)]
+        fits = sum(len(number) + len(name) for number, name in wide) < room - cells(self._mode[0])
+        return wide if fits else [(number, name.rstrip()) for number, name in wide]
 
     def on_click(self, event: events.Click) -> None:
         """Tell which view was clicked."""
         x = 9 if self.room >= 90 else 0
-        for number, view in enumerate(self._views, 1):
-            x += len(f" {number} {view} ")
+        for view, (number, name) in zip(self._views, self._labels(self.room), strict=True):
+            x += len(number) + len(name)
             if event.x < x:
                 self.post_message(self.Picked(view))
                 return

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cockpit.model import Applied, Decision, Diagnosis, Event, Incident, Proposal, Run, Service
+from cockpit.model import Applied, Decision, Diagnosis, Event, Incident, Proposal, ProposalState, Run, Service
 from widgets.figures import clock, duration, lasted
 from widgets.line import Ink, Line, Part, block, line
 from widgets.plan import plan_lines, text_of
 from widgets.signs import CHANGES, INCIDENTS, PROPOSALS, RUNS
 from widgets.timeline import event_line
+
+if TYPE_CHECKING:
+    from widgets.inquiry import Course
 
 DIGEST_SHOWN = 12
 """Hex digits of a digest that stand on the screen; the same stand in every other channel."""
@@ -28,6 +32,22 @@ class Case:
     applied: tuple[Applied, ...] = ()
     dependants: tuple[str, ...] = ()
     service: Service | None = None
+    course: Course | None = None
+    """What a model was asked about its cause, where that is the last word on it."""
+
+    @property
+    def asking(self) -> Course | None:
+        """The inquiry that waits for a yes; one at a time is asked for, so none while the proposal waits for one."""
+        waits = self.proposal is not None and self.proposal.state is ProposalState.PENDING
+        return self.course if self.course and self.course.asking and not waits else None
+
+    @property
+    def latest_proposal(self) -> Proposal | None:
+        """The proposal, unless a model was asked after it came to its end."""
+        proposal = self.proposal
+        if proposal is None or self.course is None or proposal.state is ProposalState.PENDING:
+            return proposal
+        return proposal if proposal.created_at >= self.course.inquiry.created_at else None
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,8 @@ class Story:
     case: Case
     events: tuple[Event, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    questions: tuple[Course, ...] = ()
+    """What people asked models about it."""
 
 
 def story_lines(story: Story, room: int) -> Iterator[Line]:
@@ -46,6 +68,10 @@ def story_lines(story: Story, room: int) -> Iterator[Line]:
         if story.case.proposal:
             yield from proposal_lines(story.case, story.case.proposal, room)
         return
+    if story.case.asking:
+        from widgets.inquiry import inquiry_head
+
+        yield from inquiry_head(story.case.asking.inquiry)
     yield from incident_lines(story.case, incident, room)
     ended = f", resolved after {lasted(incident.resolved_at - incident.opened_at)}" if incident.resolved_at else ""
     yield from block("Service", incident.service, room)
@@ -56,6 +82,7 @@ def story_lines(story: Story, room: int) -> Iterator[Line]:
         yield from block(
             "Proposal", f"{sign.glyph} #{proposal.id} {sign.word}: {proposal.plan.summary}", room, sign.ink
         )
+    yield from _asked(story.questions, room)
     yield line()
     yield line((" Timeline", Ink.STRONG))
     yield from (event_line(event, room) for event in story.events)
@@ -102,9 +129,10 @@ def incident_lines(case: Case, incident: Incident, room: int) -> Iterator[Line]:
     """An incident for which nothing is proposed: cause, advice and evidence."""
     sign = INCIDENTS[incident.status]
     yield line((f" {sign.glyph} {sign.word}", sign.ink), (f"  #{incident.id} {incident.title}", Ink.STRONG))
-    if incident.cause:
+    guessed = case.course is not None and incident.cause in case.course.answer.guesses
+    if incident.cause and not guessed:
         yield from block("Cause", incident.cause, room)
-    if case.diagnosis and case.diagnosis.advice:
+    if case.diagnosis and case.diagnosis.advice and case.course is None:
         yield from block("Advice", case.diagnosis.advice, room, Ink.WARN)
     yield from _evidence(case, room)
 
@@ -126,16 +154,39 @@ def _outcome(case: Case, proposal: Proposal, room: int) -> Iterator[Line]:
         yield from block("Outcome", proposal.outcome, room)
 
 
+def _asked(questions: tuple[Course, ...], room: int) -> Iterator[Line]:
+    for course in questions:
+        from widgets.inquiry import followed_lines
+
+        yield line()
+        yield from followed_lines(course, room)
+
+
 def _evidence(case: Case, room: int) -> Iterator[Line]:
-    if case.diagnosis:
-        sure = f"{case.diagnosis.confidence * 100:.0f} % sure, by runbook {case.diagnosis.runbook}"
-        yield from block("Sure", sure, room, Ink.DIM)
-        for rival in case.diagnosis.rivals:
-            label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)
-            yield from block(label, f"{rival.name}: {rival.reading}", room, ink)
-    for run in case.runs:
+    answered = case.course is not None and bool(case.course.cited)
+    if case.course:
+        from widgets.inquiry import ended_lines, inquiry_head, under_way_lines
+
+        if not case.asking:  # the pane keeps that line in sight by itself
+            yield from inquiry_head(case.course.inquiry)
+        yield from (ended_lines if case.course.inquiry.state.ended else under_way_lines)(case.course, room)
+    if case.diagnosis and not answered:
+        yield from _diagnosis(case.diagnosis, room, told=case.course is not None)
+    for run in () if answered else case.runs:
         sign = RUNS[run.status]
         arguments = text_of(dict(run.call.arguments))
         yield from block(
             "Seen", f"{sign.glyph} {run.call.tool} {arguments}".rstrip() + f": {run.summary}", room, sign.ink
         )
+
+
+def _diagnosis(diagnosis: Diagnosis, room: int, *, told: bool) -> Iterator[Line]:
+    """How sure a cause is, and what it could be instead; a model's was told with its inquiry."""
+    kind, _, model = diagnosis.runbook.partition(":")
+    if told and kind == "model":
+        return
+    by = f"model {model}" if kind == "model" else f"runbook {diagnosis.runbook}"
+    yield from block("Sure", f"{diagnosis.confidence * 100:.0f} % sure, by {by}", room, Ink.DIM)
+    for rival in diagnosis.rivals:
+        label, ink = ("Ruled out", Ink.DIM) if rival.ruled_out else ("Not ruled", Ink.WARN)
+        yield from block(label, f"{rival.name}: {rival.reading}", room, ink)

@@ -61,6 +61,11 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def dollars(value: float) -> str:
+    """What something costs: to a hundredth of a cent where that is all there is, `$0.0021`, else `$1.20`."""
+    return f"${value:.4f}" if 0 < value < 0.1 else f"${value:.2f}"
+
+
 def spark(values: Sequence[float], room: int) -> str:
     """The last values as blocks. A steady series stays low, so that what stands out is a change."""
     shown = values[-room:]

@@ -54,17 +54,19 @@ class Guard:
         self._burst = at - self._last_key < BURST
         self._last_key = at
 
-    def objection(self, digest: str, pressed: float) -> str:
+    def objection(self, digest: str, pressed: float, what: str = "proposal", key: str = "a") -> str:
         """Why a key does not approve the digest; empty when it does.
 
         Args:
             digest: what the key would approve.
             pressed: when the driver read the key.
+            what: what it is called.
+            key: the key's name.
         """
         if digest != self._digest:
-            return "The proposal has just changed. Read it again, then press a."
+            return f"The {what} has just changed. Read it again, then press {key}."
         if self._burst or pressed - self._since < READ_FOR or pressed - self._beat > STALL:
-            return "Too quick: the proposal has only just appeared. Read it, then press a."
+            return f"Too quick: the {what} has only just appeared. Read it, then press {key}."
         if not self._whole:
-            return "There is more below. Scroll to the end (space or G), then press a."
+            return f"There is more below. Scroll to the end (space or G), then press {key}."
         return ""

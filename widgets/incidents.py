@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from cockpit.model import Incident, IncidentStatus, Proposal
 from widgets.figures import age
 from widgets.line import Ink, Line, column, line
 from widgets.rows import Row, Rows
-from widgets.signs import INCIDENTS, PROPOSALS, SEVERITIES
+from widgets.signs import ASKS, INCIDENTS, PROPOSALS, SEVERITIES
 
 
 class Incidents(Rows):
@@ -23,11 +23,25 @@ class Incidents(Rows):
         super().__init__(id=id, classes=classes)
         self._incidents: Sequence[Incident] = ()
         self._orphans: Sequence[Proposal] = ()
+        self._asking: Collection[int | None] = ()
         self._now = 0.0
 
-    def show(self, incidents: Sequence[Incident], orphans: Sequence[Proposal], now: float) -> None:
-        """Show these incidents, in this order, after the proposals that belong to no incident."""
-        self._incidents, self._orphans, self._now = incidents, orphans, now
+    def show(
+        self,
+        incidents: Sequence[Incident],
+        orphans: Sequence[Proposal],
+        now: float,
+        asking: Collection[int | None] = (),
+    ) -> None:
+        """Show these incidents, in this order, after the proposals that belong to no incident.
+
+        Args:
+            incidents: what is wrong, and what was.
+            orphans: the proposals that belong to none of it.
+            now: as of when.
+            asking: the incidents about which a model may be asked once a person says so.
+        """
+        self._incidents, self._orphans, self._now, self._asking = incidents, orphans, now, asking
         unresolved = sum(incident.status is not IncidentStatus.RESOLVED for incident in incidents)
         self.entitle(f"{self.TITLE}  {unresolved} unresolved" if unresolved else self.TITLE)
         self.update()
@@ -39,6 +53,8 @@ class Incidents(Rows):
 
     def _row(self, incident: Incident, room: int) -> Line:
         sign = INCIDENTS[incident.status]
+        if incident.id in self._asking:
+            sign = ASKS
         over = incident.status is IncidentStatus.RESOLVED
         name = 14 if room < 70 else 18
         title = incident.title + (" (flapping)" if incident.flapping else "")

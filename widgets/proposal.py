@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -18,6 +18,9 @@ from widgets.document import Document
 from widgets.figures import countdown
 from widgets.guard import Guard
 from widgets.line import Ink, Line, block, line
+
+if TYPE_CHECKING:
+    from cockpit.model.inquiries import Inquiry
 
 NOTHING = "Nothing waits for you. When the agent wants to change something, it stands here first."
 
@@ -55,6 +58,18 @@ class ProposalPane(Document):
 
         proposal: Proposal
 
+    @dataclass
+    class Allowed(Message):
+        """The operator pressed the key that lets a model be asked, at the estimate on show."""
+
+        inquiry: Inquiry
+
+    @dataclass
+    class Declined(Message):
+        """The operator pressed the key that lets no model be asked."""
+
+        inquiry: Inquiry
+
     def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._clock = clock
@@ -67,7 +82,7 @@ class ProposalPane(Document):
 
     def _beat(self) -> None:
         self.guard.beat(time.monotonic())
-        if self.pending:
+        if self.waits:
             self.update()
 
     @property
@@ -75,6 +90,11 @@ class ProposalPane(Document):
         """The proposal on show, if it waits for a decision."""
         proposal = self._case.proposal
         return proposal if proposal and proposal.state is ProposalState.PENDING else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether what is on show waits for a person."""
+        return bool(self.pending or self._case.asking)
 
     def show(self, case: Case) -> None:
         """Show this case; the scroll position stays while the proposal is the same."""
@@ -88,11 +108,23 @@ class ProposalPane(Document):
 
     @staticmethod
     def _identity(case: Case) -> tuple[object, ...]:
-        return (case.incident and case.incident.id, case.proposal and (case.proposal.id, case.proposal.digest))
+        asking = case.asking and case.asking.inquiry.id
+        return (case.incident and case.incident.id, case.proposal and (case.proposal.id, case.proposal.digest), asking)
+
+    @property
+    def _answerable(self) -> str:
+        """What stands in the head, by a name that no other has: what a key that decides would decide about."""
+        if self._case.asking:
+            return f"inquiry {self._case.asking.inquiry.id}"
+        return f"{self._case.proposal.id} {self._case.proposal.digest}" if self._case.proposal else ""
 
     def head(self, room: int) -> Sequence[Line]:
-        """What it is, how long it waits still, and its digest."""
-        proposal = self._case.proposal
+        """What it is, how long it waits still, and its digest; or what an inquiry would cost."""
+        if self._case.asking:
+            from widgets.inquiry import inquiry_head
+
+            return inquiry_head(self._case.asking.inquiry)
+        proposal = self._case.latest_proposal
         if proposal is None:
             return ()
         left = proposal.expires_at - self._clock()
@@ -101,10 +133,12 @@ class ProposalPane(Document):
 
     def foot(self, room: int) -> Sequence[Line]:
         """The keys that answer, or why they do not yet."""
-        if self.pending is None:
+        if not self.waits:
             return ()
         if not self.has_focus:
             return [line((" a", Ink.KEY), (" go here to answer it", Ink.DIM))]
+        if self._case.asking:
+            return [_keys(("m", " ask the model"), ("n", " ask none"))]
         hidden = len(self._body) - self.scroll_offset.y - (self.scrollable_content_region.height - len(self._head) - 1)
         if hidden > 0 and not self.guard.whole:
             return [
@@ -114,13 +148,12 @@ class ProposalPane(Document):
                     (" scrolls; read to the end to approve", Ink.PLAIN),
                 )
             ]
-        keys = (("a", " approve"), ("d", " deny"), ("x", " dry run again"))
-        return [line(*(part for key, what in keys for part in ((f" {key}", Ink.KEY), (what + "  ", Ink.PLAIN))))]
+        return [_keys(("a", " approve"), ("d", " deny"), ("x", " dry run again"))]
 
     def body(self, room: int) -> Sequence[Line]:
         """The whole of the case."""
-        if self._case.proposal:
-            return list(proposal_lines(self._case, self._case.proposal, room))
+        if self._case.latest_proposal:
+            return list(proposal_lines(self._case, self._case.latest_proposal, room))
         if self._case.incident:
             return list(incident_lines(self._case, self._case.incident, room))
         return list(block("", NOTHING, room, Ink.DIM, indent=1))
@@ -132,9 +165,9 @@ class ProposalPane(Document):
         then is what the operator has been shown.
         """
         strip = super().render_line(y)
-        if self._case.proposal and y == 0:
-            self.guard.painted(f"{self._case.proposal.id} {self._case.proposal.digest}", time.monotonic())
-            if self._hidden <= 0:
+        if self._answerable and y == 0:
+            self.guard.painted(self._answerable, time.monotonic())
+            if self._hidden <= 0 or self._case.asking:  # all that an inquiry's estimate says stands in the head
                 self.guard.seen_whole()
         return strip
 
@@ -151,21 +184,26 @@ class ProposalPane(Document):
     def on_focus(self) -> None:
         """A key counts only some time after the pane has the focus."""
         self.guard.focused(time.monotonic())
-        self.update()
+        self.call_later(self.update)  # Textual counts the pane as focused only after this handler
 
     def on_blur(self) -> None:
         """Show that keys do not answer from elsewhere."""
-        self.update()
+        self.call_later(self.update)
 
     def on_key(self, event: events.Key) -> None:
         """Approve or deny what is on show."""
         self.guard.pressed(event.time)
-        proposal = self.pending
-        if proposal is None or event.key not in ("a", "d") or not self.has_focus:
+        if not self.has_focus or event.key not in (("a", "d") if self.pending else ("m", "n")):
             return
+        if self.pending:
+            self._decide(self.pending, event)
+        elif self._case.asking:
+            self._answer(self._case.asking.inquiry, event)
+
+    def _decide(self, proposal: Proposal, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        objection = self.guard.objection(f"{proposal.id} {proposal.digest}", event.time)
+        objection = self.guard.objection(self._answerable, event.time)
         if event.key == "d":
             self.post_message(self.Denied(proposal))
         elif objection:
@@ -173,7 +211,19 @@ class ProposalPane(Document):
         else:
             self.post_message(self.Approved(proposal))
 
+    def _answer(self, inquiry: Inquiry, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        if objection := self.guard.objection(self._answerable, event.time, "question", event.key):
+            self.notify(objection, severity="warning", markup=False, timeout=4)
+        else:
+            self.post_message(self.Allowed(inquiry) if event.key == "m" else self.Declined(inquiry))
+
     def action_dry_run(self) -> None:
         """Ask for the plan to be made again."""
         if self._case.proposal:
             self.post_message(self.DryRunAsked(self._case.proposal))
+
+
+def _keys(*keys: tuple[str, str]) -> Line:
+    return line(*(part for key, what in keys for part in ((f" {key}", Ink.KEY), (what + "  ", Ink.PLAIN))))

@@ -33,6 +33,9 @@ INCIDENTS = {
     IncidentStatus.RESOLVED: Sign("✔", "resolved", Ink.GOOD),
 }
 
+ASKS = Sign("▲", "asks", Ink.WARN)
+"""For an incident about which a model is asked once a person says so."""
+
 PROPOSALS = {
     ProposalState.PENDING: Sign("▲", "waits for you", Ink.WARN),
     ProposalState.APPROVED: Sign("▶", "approved", Ink.CALM),

@@ -33,6 +33,12 @@ def talk(text: object) -> None:
     _write(sys.stderr, clean(str(text), lines=True))
 
 
+def stream(text: str) -> None:
+    """A piece of talk, while it is still being said."""
+    _write(sys.stderr, clean(text, lines=True), end="")
+    sys.stderr.flush()
+
+
 def as_json(**content: Any) -> None:
     """The content as one JSON document with its schema version; control characters leave as escapes."""
     text = json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=True, indent=2, default=str)
@@ -93,6 +99,6 @@ def _coloured(cell: str) -> str:
     return cell if colour is None or plain else f"\x1b[{colour}m{cell}\x1b[0m"
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str, end: str = "\n") -> None:
     encoding = stream.encoding or "ascii"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)

@@ -131,11 +131,23 @@ def _looking_closer(commands: Commands) -> None:
         commands, "show", "showing:show", "show an incident with its timeline, evidence and proposals", json=True
     )
     show.add_argument("id", type=number, help="the incident's id")
-    show.add_argument("--proposal", action="store_true", help="the id is a proposal's")
+    which = show.add_mutually_exclusive_group()
+    which.add_argument("--proposal", action="store_true", help="the id is a proposal's")
+    which.add_argument("--sent", action="store_true", help="what was sent to models for it, exactly as it left")
     export = _add(commands, "export", "exporting:export", "print an incident as Markdown")
     export.add_argument("id", type=number, help="the incident's id")
     audit = _group(commands, "audit", "check the change log")
     _add(audit, "verify", "auditing:verify", "find every edited, removed, inserted or cut-off row", json=True)
+
+
+def _models(commands: Commands) -> None:
+    ask = _add(commands, "ask", "asking:ask", "ask a model; it looks with diagnostics, and changes nothing", json=True)
+    ask.add_argument("question")
+    about = ask.add_mutually_exclusive_group()
+    about.add_argument("--incident", type=number, metavar="ID", help="the question is about this incident")
+    about.add_argument("--service", default="", metavar="NAME", help="the question is about this service")
+    ask.add_argument("--yes", action="store_true", help="do not ask before a model is asked")
+    _add(commands, "models", "models:models", "list the models: record, cost, budget left, last calls", json=True)
 
 
 def _deciding(commands: Commands) -> None:
@@ -225,6 +237,7 @@ def _lab(commands: Commands) -> None:
 GROUPS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_reading, ("services", "incidents", "changes")),
     (_looking_closer, ("show", "export", "audit")),
+    (_models, ("ask", "models")),
     (_deciding, ("approve", "deny", "undo", "freeze", "unfreeze")),
     (_quieting, ("mute", "unmute", "mutes", "heartbeat")),
     (_tools, ("tools", "run")),

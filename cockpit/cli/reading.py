@@ -55,8 +55,10 @@ def incidents(arguments: Namespace) -> int:
     """List incidents, those that wait for a person first."""
     with reading(settings_of(arguments, whole=False)) as reader:
         found = reader.incidents(unresolved_only=not arguments.all) if reader else []
+        asking = reader.asked.asking() if reader and reader.asks() else []
     if arguments.json:
-        output.as_json(incidents=[asdict(incident) for incident in found])
+        also = {"asking": [asdict(each) for each in asking]} if asking else {}
+        output.as_json(incidents=[asdict(incident) for incident in found], **also)
         return OK
     from widgets.figures import age
 
@@ -68,6 +70,10 @@ def incidents(arguments: Namespace) -> int:
             for each in found
         ],
     )
+    if asking:
+        from cockpit.cli.models import asking_table
+
+        asking_table(asking)
     if not found:
         output.talk("No open incident." if not arguments.all else "No incident was ever recorded.")
     return OK

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from cockpit.cli import output
 from cockpit.cli.exits import OK
@@ -26,6 +27,10 @@ def show(arguments: Namespace) -> int:
             raise CockpitError("Nothing was ever recorded.", "Start the agent with: cockpit")
         if arguments.proposal:
             _proposal(reader, reader.proposal(arguments.id), json=arguments.json)
+        elif arguments.sent:
+            from cockpit.cli.models import sent
+
+            sent(reader, reader.incident(arguments.id).id, as_json=arguments.json)
         else:
             _incident(reader, reader.incident(arguments.id), json=arguments.json)
     return OK
@@ -68,6 +73,7 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
     events = reader.events(before=sys.maxsize, incident=incident.id, limit=EVENTS)
     runs = reader.runs(incident.id)
     proposals = reader.proposals(incident=incident.id)[::-1]
+    asked = any(event.kind == "inquiry" for event in events)
     if json:
         output.as_json(
             incident=asdict(incident),
@@ -75,6 +81,7 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
             events=[asdict(event) for event in events],
             runs=[asdict(run) for run in runs],
             proposals=[told(reader, proposal) for proposal in proposals],
+            **_inquiries(reader, incident.id) if asked else {},
         )
         return
     output.line(f"Incident {incident.id}: {incident.title}")
@@ -87,10 +94,21 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
     output.line("\nEvidence" if runs else "")
     for run in runs:
         output.line(f"  run {run.id}  {run.call.tool} ({duration(run.seconds)}): {run.summary}")
+    if asked:
+        from cockpit.cli.models import lines
+
+        for line in lines(reader, incident.id):
+            output.line(line)
     for proposal in proposals:
         output.line()
         for line in proposal_text(reader, proposal):
             output.line(line)
+
+
+def _inquiries(reader: Reader, incident: int) -> dict[str, Any]:
+    from cockpit.cli.models import told as asked
+
+    return {"inquiries": asked(reader, incident)}
 
 
 def _when(at: float) -> str:

@@ -97,3 +97,36 @@ class Answers(App[str]):
         plan = await self.desk.acting().dry_run(proposal.call)
         await self.push_screen(Reading(f"Dry run of #{proposal.id}", partial(intents.compared, proposal, plan)))
         return ""
+
+    @on(ProposalPane.Allowed)
+    def _allowed(self, message: ProposalPane.Allowed) -> None:
+        self.do(intents.allow(self.desk, message.inquiry.id))
+
+    @on(ProposalPane.Declined)
+    def _declined(self, message: ProposalPane.Declined) -> None:
+        self.do(intents.decline(self.desk, message.inquiry.id))
+
+    def action_ask(self) -> None:
+        """Ask a model about what is chosen."""
+        if self.view and len(self.screen_stack) == 1:
+            self.ask(self.view.subject())
+
+    def ask(self, subject: int | str | None = None) -> None:
+        """Ask a model about an incident, a service or anything."""
+        from cockpit.screens.dialogs import Ask
+
+        about = f"incident #{subject}" if isinstance(subject, int) else subject or "anything that is watched"
+        text = f"About {about}. A model may look with diagnostics; it changes nothing."
+
+        def answered(question: str | None) -> None:
+            if question:
+                self.do(self._follow(question, subject))
+
+        self.push_screen(Ask("Ask a model", text, "question"), answered)
+
+    async def _follow(self, question: str, subject: int | str | None) -> str:
+        from cockpit.screens.following import Following
+
+        inquiry = await intents.ask(self.desk, question, subject)
+        await self.push_screen(Following(self.desk, inquiry))
+        return ""

@@ -26,8 +26,10 @@ from widgets.services import Seen
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine
+    from cockpit.settings.models import ModelsSettings
     from cockpit.store.reader import Reader
     from widgets.facts import Facts
+    from widgets.inquiry import Course
     from widgets.samples import Sample
 
 POINTS = 40
@@ -65,6 +67,16 @@ class Desk:
             raise CockpitError("The agent is still starting.", "Try again in a moment.")
         return self.engine
 
+    @property
+    def models(self) -> ModelsSettings | None:
+        """The models that may be asked; None while none is configured, and the screen then knows of none."""
+        return self.engine.settings.models if self.engine else None
+
+    def asking(self) -> tuple[int | None, ...]:
+        """What waits for a person's yes: the incidents whose cause a model may be asked, None for a question."""
+        found = self.reader.asked.asking() if self.models else ()
+        return tuple(None if each.question else each.incident for each in found)
+
     def seen(self) -> tuple[Seen, ...]:
         """Every service with its recent latencies; a sparkline is read once and then grows with each probe."""
         return tuple(Seen(watched, self._latency(watched)) for watched in self.reader.services())
@@ -93,7 +105,7 @@ class Desk:
             mode=self.engine.mode if self.engine else "starting",
             frozen_by=self.reader.frozen() or "",
             levels=levels,
-            waiting=len(self.reader.proposals(state=ProposalState.PENDING)),
+            waiting=len(self.reader.proposals(state=ProposalState.PENDING)) + len(self.asking()),
             agent=self._agent(incidents),
             fresh=bool(seen) and not any(each.stale(now) for each in seen),
         )
@@ -134,12 +146,29 @@ class Desk:
             applied=tuple(self.reader.applied(proposal.id)) if proposal else (),
             dependants=dependants(name, services),
             service=services.get(name),
+            course=self._asked(incident, events),
         )
+
+    def _asked(self, incident: Incident | None, events: Sequence[Event]) -> Course | None:
+        if incident is None or self.models is None:
+            return None
+        from cockpit.screens.courses import of_cause
+
+        return of_cause(self.reader, incident.id, events)
 
     def story(self, key: object) -> Story:
         """An incident with everything that belongs to it."""
-        proposals = tuple(self.reader.proposals(incident=key)) if isinstance(key, int) else ()
-        return Story(self.case(key), self.timeline(key), proposals)
+        if not isinstance(key, int):
+            return Story(self.case(key))
+        events = self.timeline(key)
+        return Story(self.case(key), events, tuple(self.reader.proposals(incident=key)), self._questions(key, events))
+
+    def _questions(self, incident: int, events: Sequence[Event]) -> tuple[Course, ...]:
+        if self.models is None:
+            return ()
+        from cockpit.screens.courses import questions
+
+        return questions(self.reader, incident, events)
 
     def facts(self, seen: Sequence[Seen], name: str) -> Facts | None:
         """What is known of a service; None when it is not configured."""

@@ -22,6 +22,7 @@ MOVING = (
     ("escape", "back"),
 )
 DECIDING = (("a", "approve what the pane shows"), ("d", "deny it; asks why, which may stay empty"))
+ALLOWING = (("m", "let a model be asked, at the cost that is shown"), ("n", "let no model be asked"))
 
 
 def help_of(view: View, room: int) -> Iterable[Line]:
@@ -33,7 +34,8 @@ def help_of(view: View, room: int) -> Iterable[Line]:
             yield line()
             yield line((f" {pane.TITLE or pane.border_title or ''}", Ink.HEAD))
             yield from block("", pane.HELP, room, indent=3)
-            yield from _keys(DECIDING if isinstance(pane, ProposalPane) else (), room)
+            if isinstance(pane, ProposalPane):
+                yield from _keys((*DECIDING, *(ALLOWING if view.desk.models else ())), room)
             yield from _keys(_shown(pane, pane.app), room)
     for title, keys in (("Moving", MOVING), ("In this view", tuple(_shown(view, view.app)))):
         yield line()
@@ -46,7 +48,7 @@ def help_of(view: View, room: int) -> Iterable[Line]:
 
 def _shown(node: DOMNode, app: App[None]) -> Iterator[tuple[str, str]]:
     for binding in type(node).BINDINGS:
-        if isinstance(binding, Binding) and (binding.show or binding.tooltip):
+        if isinstance(binding, Binding) and (binding.show or binding.tooltip) and node.check_action(binding.action, ()):
             yield app.get_key_display(binding), binding.tooltip or binding.description
 
 

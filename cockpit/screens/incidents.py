@@ -41,19 +41,23 @@ class Incidents(Pair):
         """The incidents in the chosen state, and the story of the chosen one."""
         incidents = self._kept(self.desk.reader.incidents(limit=SHOWN))
         orphans = () if self._state == "resolved" else self.desk.orphans()
-        now, state = self.desk.clock(), self._state
+        asking, now, state = self.desk.asking(), self.desk.clock(), self._state
         key = self.wanted([*(("proposal", each.id) for each in orphans), *(each.id for each in incidents)])
         story = self.desk.story(key)
         write = partial(story_lines, story) if key is not None else no_choice
 
         def show() -> None:
             rows = self.query_one(IncidentList)
-            rows.show(incidents, orphans, now)
+            rows.show(incidents, orphans, now, asking)
             if state != FILTERS[0]:
                 rows.entitle(f"Incidents  {len(incidents)} {state}")
             self.detail(key, f"Incident #{key}" if isinstance(key, int) else "Incident", write)
 
         return show
+
+    def subject(self) -> int | str | None:
+        """The incident that is shown whole."""
+        return self.shown if isinstance(self.shown, int) else None
 
     def _kept(self, incidents: Sequence[Incident]) -> Sequence[Incident]:
         if self._state == "all":

@@ -43,6 +43,26 @@ async def freeze(desk: Desk, on: bool) -> str:
     return "All changes are frozen; looking goes on." if on else "Changes are allowed again."
 
 
+async def allow(desk: Desk, inquiry: int) -> str:
+    """Let a model be asked. Raises CockpitError."""
+    await desk.acting().allow(inquiry)
+    return "A model will be asked."
+
+
+async def decline(desk: Desk, inquiry: int) -> str:
+    """Let no model be asked. Raises CockpitError."""
+    await desk.acting().decline(inquiry)
+    return "No model will be asked."
+
+
+async def ask(desk: Desk, question: str, subject: int | str | None) -> int:
+    """Ask models a question about an incident, a service or anything; returns the inquiry's id. Raises CockpitError."""
+    incident = subject if isinstance(subject, int) else None
+    service = subject if isinstance(subject, str) else ""
+    asked = await desk.acting().ask(question, incident=incident, service=service)
+    return asked.id
+
+
 async def inject(desk: Desk, fault: str) -> str:
     """Make a fault happen in the demo's lab. Raises CockpitError."""
     lab = desk.acting().lab

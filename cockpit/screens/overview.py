@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -50,26 +50,30 @@ class Overview(View):
         desk = self.desk
         seen, incidents, orphans = desk.seen(), desk.reader.incidents(limit=SHOWN), desk.orphans()
         standing = desk.standing(seen, incidents)
-        now = desk.clock()
+        asking, now = desk.asking(), desk.clock()
         alone = [("proposal", each.id) for each in orphans]
-        waiting = [each.id for each in incidents if each.status is IncidentStatus.WAITING]
+        waiting = [each.id for each in incidents if each.status is IncidentStatus.WAITING or each.id in asking]
         key = self._wanted([*alone, *(each.id for each in incidents)], [*alone, *waiting])
         case, events = desk.case(key), desk.timeline(key)
 
         def show() -> None:
             desk.chosen = key
             self.query_one(Services).show(seen, now)
-            self.query_one(Incidents).show(incidents, orphans, now)
-            self.query_one(Headline).show(*headline(desk.since, standing, incidents))
+            self.query_one(Incidents).show(incidents, orphans, now, asking)
+            self.query_one(Headline).show(*headline(desk.since, standing, incidents, asking))
             self.query_one(Timeline).show(key, events)
             self.query_one(ProposalPane).show(case)
 
         return show
 
+    def subject(self) -> int | str | None:
+        """The incident whose case is on show."""
+        return self.desk.chosen if isinstance(self.desk.chosen, int) else None
+
     def _wanted(self, keys: Sequence[object], waiting: Sequence[object]) -> object:
         """Whose case to show: what the operator reads or has chosen; else what waits for them; else the first."""
         incidents, pane = self.query_one(Incidents), self.query_one(ProposalPane)
-        if pane.has_focus and self.desk.chosen is not None and (pane.pending or not waiting):
+        if pane.has_focus and self.desk.chosen is not None and (pane.waits or not waiting):
             return self.desk.chosen
         if incidents.moved and incidents.chosen in keys:
             return incidents.chosen
@@ -91,22 +95,21 @@ class Overview(View):
     def action_answer(self) -> None:
         """Go to the proposal; only a key pressed there answers it."""
         pane = self.query_one(ProposalPane)
-        if pane.pending is None:
+        if not pane.waits:
             self.notify("Nothing waits for a decision here.", markup=False, timeout=3)
         pane.focus()
 
 
-def headline(since: str, standing: Standing, incidents: Sequence[Incident]) -> tuple[str, Ink]:
+def headline(
+    since: str, standing: Standing, incidents: Sequence[Incident], asking: Collection[int | None] = ()
+) -> tuple[str, Ink]:
     """What needs the operator, in one sentence; all is calm only where everything was probed lately."""
     if since:
         return since, Ink.STRONG
-    for status, text, ink in (
-        (IncidentStatus.WAITING, "waits for your answer", Ink.WARN),
-        (IncidentStatus.ESCALATED, "needs you", Ink.BAD),
-    ):
-        for each in incidents:
-            if each.status is status:
-                return f"{each.service} {text}: {each.cause or each.title}", ink
+    for each, text, ink in _who_waits(incidents, asking):
+        return f"{each.service} {text}: {each.cause or each.title}", ink
+    if None in asking:
+        return "A question waits for your yes before a model is asked: press 7.", Ink.WARN
     if standing.waiting:
         return f"{plural(standing.waiting, 'proposal')} outside any incident waits for your answer.", Ink.WARN
     working = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
@@ -115,6 +118,19 @@ def headline(since: str, standing: Standing, incidents: Sequence[Incident]) -> t
         if working
         else _without_trouble(standing)
     )
+
+
+def _who_waits(incidents: Sequence[Incident], asking: Collection[int | None]) -> Iterator[tuple[Incident, str, Ink]]:
+    """The incidents that need a person, the nearest to its end first, with what they need."""
+    for each in incidents:
+        if each.status is IncidentStatus.WAITING:
+            yield each, "waits for your answer", Ink.WARN
+    for each in incidents:
+        if each.id in asking:
+            yield each, "asks whether a model may be asked", Ink.WARN
+    for each in incidents:
+        if each.status is IncidentStatus.ESCALATED:
+            yield each, "needs you", Ink.BAD
 
 
 def _without_trouble(standing: Standing) -> tuple[str, Ink]:

@@ -25,7 +25,8 @@ class Pair(View):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._detailed: Hashable = None
+        self.shown: Hashable = None
+        """The key of the entry that is shown whole."""
 
     def list(self) -> Rows:
         """The list, with the id `list`."""
@@ -48,11 +49,11 @@ class Pair(View):
         """Show an entry whole; the scroll position stays while it is the same one."""
         sheet = self.query_one("#detail", Sheet)
         sheet.entitle(title)
-        if key == self._detailed:
+        if key == self.shown:
             sheet.renew(write)
         else:
             sheet.show(write)
-        self._detailed = key
+        self.shown = key
 
     @on(Rows.Chosen, "#list")
     def _chosen(self) -> None:

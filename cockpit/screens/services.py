@@ -83,6 +83,11 @@ class Services(View):
 
         return show
 
+    def subject(self) -> int | str | None:
+        """The service under the cursor."""
+        chosen = self.query_one(ServiceList).chosen
+        return chosen if isinstance(chosen, str) else None
+
     def _service(self, seen: Iterable[Seen]) -> Seen | None:
         """The service under the cursor, else the one that was opened elsewhere, else the first on the list."""
         rows = self.query_one(ServiceList)

@@ -27,6 +27,8 @@ Show: TypeAlias = "Callable[[], None]"
 """Puts values that have been read on the panes."""
 
 VIEWS = ("Overview", "Incidents", "Changes", "Services", "Tools", "Log")
+MODELS = "Models"
+"""The view that is there only where models are configured, after the others."""
 
 
 RESTED = 0.1
@@ -34,7 +36,7 @@ RESTED = 0.1
 
 
 class View(Screen[None]):
-    """One of the six views. `panes` says what it is made of, `read` what is read for them, off the event loop."""
+    """One of the views. `panes` says what it is made of, `read` what is read for them, off the event loop."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {*INKS}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012 - Textual declares it so
@@ -52,6 +54,7 @@ class View(Screen[None]):
         self._compositor = ExactCompositor()
         self.desk = desk
         self._resting: Timer | None = None
+        self._views: tuple[str, ...] = VIEWS
 
     def panes(self) -> Iterable[Widget]:
         """The panes between the bars."""
@@ -60,6 +63,10 @@ class View(Screen[None]):
     def read(self) -> Show:
         """Read what the panes show; runs in a thread. Returns what shows it."""
         return lambda: None
+
+    def subject(self) -> int | str | None:
+        """What is chosen here that a question could be about: an incident's id, or a service's name."""
+        return None
 
     def compose(self) -> ComposeResult:
         """The bars, and the panes between them."""
@@ -109,10 +116,14 @@ class View(Screen[None]):
     def _read_all(self) -> Show:
         seen = self.desk.seen()
         standing = self.desk.standing(seen, self.desk.reader.incidents(unresolved_only=True))
+        views = (*VIEWS, MODELS) if self.desk.models else VIEWS
         show = self.read()
 
         def everything() -> None:
-            self.query_one(Tabs).show(standing)
+            self.query_one(Tabs).show(standing, views)
+            if views != self._views:  # the keys change with them
+                self._views = views
+                self._hint()
             self.query_one(Status).show(standing)
             show()
 

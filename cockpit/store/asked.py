@@ -20,6 +20,15 @@ UNENDED = f"{WITH_PROGRESS} where finished_at is null order by inquiry.id"
 OF_INCIDENT = f"{WITH_PROGRESS} where incident = ? order by inquiry.id desc"
 LATEST = f"{WITH_PROGRESS} order by inquiry.id desc limit ?"
 CALLS = "select * from model_call where inquiry = ? order by id"
+# Without what was sent and answered: a screen that follows an inquiry reads its cost several times a second.
+BRIEF = """
+select id, inquiry, model, tier, at, seconds, input_tokens, output_tokens, dollars, outcome, error,
+  '{}' as sent, '{}' as reply
+from model_call
+"""
+COSTS = f"{BRIEF} where inquiry = ? order by id"
+LATELY = f"{BRIEF} order by id desc limit ?"
+ASKING = f"{WITH_PROGRESS} where finished_at is null and state = 'asking' order by inquiry.id"
 SPENT = "select coalesce(sum(dollars), 0) as dollars from model_call where at >= ?"
 SPENT_ON = """
 select coalesce(sum(model_call.dollars), 0) as dollars from model_call
@@ -96,6 +105,10 @@ class Asked:
         """What waits for a yes, is open, or runs; oldest first."""
         return [inquiry_from(row) for row in self._rows(UNENDED)]
 
+    def asking(self) -> list[Inquiry]:
+        """What waits for a person's yes, oldest first."""
+        return [inquiry_from(row) for row in self._rows(ASKING)]
+
     def of(self, incident: int) -> list[Inquiry]:
         """What was asked about an incident, newest first."""
         return [inquiry_from(row) for row in self._rows(OF_INCIDENT, incident)]
@@ -107,6 +120,14 @@ class Asked:
     def calls(self, inquiry: int) -> list[ModelCall]:
         """The calls of models that an inquiry took, oldest first."""
         return [model_call_from(row) for row in self._rows(CALLS, inquiry)]
+
+    def costs(self, inquiry: int) -> list[ModelCall]:
+        """The calls that an inquiry took, oldest first, without what was sent and answered."""
+        return [model_call_from(row) for row in self._rows(COSTS, inquiry)]
+
+    def lately(self, limit: int = 30) -> list[ModelCall]:
+        """The last calls of all inquiries, newest first, without what was sent and answered."""
+        return [model_call_from(row) for row in self._rows(LATELY, limit)]
 
     def spent(self, since: float) -> float:
         """Dollars that models cost since a time."""

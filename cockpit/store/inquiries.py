@@ -107,7 +107,7 @@ class Inquiries:
                 reply=log.json(call.reply),
             )
             log.execute("delete from inquiry_progress where inquiry = ?", call.inquiry)
-            _tell(log, call.inquiry, _told(call), Role.ANALYST, kind="model", row=("model_call", found))
+            _tell(log, call.inquiry, _told(call), Role.ANALYST, kind="model", call=found)
             row = log.row("model_call", found)
             assert row is not None
             return model_call_from(row)
@@ -191,10 +191,12 @@ def _tell(
     actor: str,
     *,
     kind: str = "inquiry",
-    row: tuple[str, int] | None = None,
+    call: int | None = None,
 ) -> None:
     about = _inquiry(log, inquiry)
     data: dict[str, JSON] = {"inquiry": inquiry, "state": about.state}
+    if call is not None:
+        data["call"] = call
     log.event(
         kind,
         text,
@@ -202,7 +204,7 @@ def _tell(
         incident=about.incident,
         service=about.service,
         data=data,
-        vouches=[row] if row else [("inquiry", inquiry)],
+        vouches=[("inquiry", inquiry)] if call is None else [("model_call", call)],
     )
 
 

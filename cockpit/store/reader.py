@@ -66,6 +66,7 @@ ALERTS = "select * from alert where ? or resolved_at is null order by id"
 ALERTS_OF = "select * from alert where incident = ? and (? or resolved_at is null) order by id"
 FIRING_IN = "select fingerprint from alert where incident = ? and resolved_at is null"
 FIRES = "select 1 from alert where incident = ? and resolved_at is null limit 1"
+ASKS = "select 1 from inquiry where finished_at is null and state = 'asking' limit 1"
 FREEZE = "select data from event where kind = 'freeze' order by id desc limit 1"
 NAMES = """
 select series.name from series join service on service.id = series.service where service.name = ? order by series.name
@@ -249,6 +250,10 @@ class Reader:
         from cockpit.store.heartbeats import KNOWN, beat_from
 
         return self._values(beat_from, KNOWN)
+
+    def asks(self) -> bool:
+        """Whether models may be asked something once a person says so; told without loading all that `asked` needs."""
+        return bool(self._fetch(ASKS))
 
     @cached_property
     def asked(self) -> Asked:

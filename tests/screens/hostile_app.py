@@ -12,10 +12,13 @@ from typing import Any
 
 from cockpit.app import CockpitApp
 from cockpit.model import Alert, Call, Change, Finding, Health, IncidentStatus, Level, Plan, Severity
+from cockpit.model.inquiries import CallOutcome, InquiryState
 from cockpit.screens.desk import Desk
 from cockpit.store.reader import Reader
 from tests.corpus import hostile
+from tests.screens import asked as a
 from tests.screens import world as w
+from tests.screens.recorder import Recorder
 
 
 def fill(world: w.World) -> None:
@@ -44,6 +47,20 @@ def incident(world: w.World, number: int, texts: list[str]) -> None:
     plan = Plan(text, tuple(change(service, each) for each in texts[number : number + 10]), text)
     world.propose(opened, call, plan, w.Approval.HARD, text, policy=text)
     world.store.advance(opened, IncidentStatus.WAITING, actor="healer", text=text, cause=text)
+    inquiries(world, opened, text)
+    inquiries(world, None, text)
+
+
+def inquiries(world: w.World, incident: int | None, text: str) -> None:
+    """An inquiry that runs and one that was answered, with this text wherever a model or who asks it may write."""
+    log = world.store.inquiries
+    running, answered = (log.ask(incident, text, each, text, estimate=None, wait=False).id for each in ("", text))
+    for each in (running, answered):
+        assert log.begin(each)
+        a.call(world, each, "mini", CallOutcome.REFUSED, error=text)
+        log.chose(each, Call("check_redis_clients", text, {"what": text}), text)
+    log.progress(running, text)
+    log.finish(answered, InquiryState.INCONCLUSIVE, text, a.answer_full_of(text))
 
 
 def change(service: str, text: str) -> Change:
@@ -65,7 +82,9 @@ def change(service: str, text: str) -> Change:
 async def visit(pilot: Any) -> None:
     """Every view from top to bottom, with clicks all over it, then the end."""
     app = pilot.app
-    for key in "16" if "--without-gates" in sys.argv else "123456":
+    while app.desk.models is None:
+        await pilot.pause(0.05)
+    for key in "16" if "--without-gates" in sys.argv else "1234567":
         await pilot.press(key)
         await pilot.pause(0.2)
         for pane in range(len(app.screen.focus_chain)):
@@ -80,6 +99,8 @@ async def visit(pilot: Any) -> None:
             await pilot.pause(0.05)
     await pilot.press("question_mark")
     await pilot.pause(0.3)
+    await pilot.press("escape", "7", "G", "enter")
+    await pilot.pause(0.5)
     app.exit()
 
 
@@ -88,16 +109,20 @@ def main() -> None:
     folder = Path(sys.argv[1])
     world = w.build(folder, fill)
     world.store.close()
-    app = CockpitApp(Desk(Reader(folder / "cockpit.db"), world.clock))
+    engine = Recorder(world, models=a.MODELS)
+    app = CockpitApp(Desk(Reader(folder / "cockpit.db"), world.clock), lambda: engine)  # type: ignore[arg-type, return-value]
     ran: list[str] = []
     app.action_forged = lambda *given: ran.append("forged")  # type: ignore[attr-defined]
     if "--without-gates" in sys.argv:
         import widgets.line
 
         app._filters.pop()
-        widgets.line.clean = str  # type: ignore[assignment]
-    asyncio.run(app.run_async(auto_pilot=visit))
-    app.desk.reader.close()
+        widgets.line.clean = lambda text, *, lines=False: text  # type: ignore[assignment]
+    try:
+        asyncio.run(app.run_async(auto_pilot=visit))
+    finally:
+        engine.stop()
+        app.desk.reader.close()
     print("ended well" if app.return_code == 0 and not ran else f"ended with {app.return_code}, ran {ran}")
 
 

@@ -23,6 +23,9 @@ from cockpit.model import (
     Service,
     Verdict,
 )
+from cockpit.model.inquiries import Estimate, Inquiry
+from cockpit.settings import Settings
+from cockpit.settings.models import ModelsSettings
 from cockpit.toolkit import Client, Kind, Registry, nothing_to_do
 from tests.screens import world
 
@@ -114,8 +117,15 @@ class Recorder:
     """What it answers instead of doing as asked."""
     last_look: float | None = None
     lab: Lab | None = None
+    models: ModelsSettings | None = None
+    """The models that are configured."""
     registry: Registry = field(default_factory=lambda: Registry.of([redis]))
     stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def settings(self) -> Settings:
+        """What was configured."""
+        return Settings(data_folder=self.world.store.path.parent, operator=self.operator, models=self.models)
 
     @property
     def services(self) -> dict[str, Service]:
@@ -178,3 +188,22 @@ class Recorder:
     async def looked(self) -> float | None:
         """When the operator last looked."""
         return self.last_look
+
+    async def ask(self, question: str, *, incident: int | None = None, service: str = "") -> Inquiry:
+        """Note it, and put the question into the store."""
+        self._note("ask", question, incident, service)
+        assert self.models is not None
+        estimate = Estimate("mini", 2140, 0.0005)
+        return self.world.store.inquiries.ask(
+            incident, service, question, self.operator, estimate=estimate, wait=self.models.ask
+        )
+
+    async def allow(self, inquiry: int) -> None:
+        """Note it, and allow it in the store."""
+        self._note("allow", inquiry)
+        self.world.store.inquiries.allow(inquiry, self.operator)
+
+    async def decline(self, inquiry: int) -> None:
+        """Note it, and decline it in the store."""
+        self._note("decline", inquiry)
+        self.world.store.inquiries.decline(inquiry, self.operator)

@@ -1,0 +1,123 @@
+"""Asks a model, follows what it looks at, and prints what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+
+from cockpit.cli import output
+from cockpit.cli.exits import DENIED, FAILED, OK, PENDING, UsageError
+from cockpit.cli.models import brief
+from cockpit.cli.opening import engine, settings_of
+from cockpit.engine import Engine
+from cockpit.model import CockpitError
+from cockpit.model.answers import Answer
+from cockpit.model.inquiries import Inquiry, InquiryState
+from cockpit.settings import Settings
+from cockpit.store.reader import Reader
+from widgets.figures import dollars
+
+LOOK = 0.2
+"""Seconds between two looks at what came meanwhile."""
+WAITS = 900.0
+"""Seconds after which the answer is no longer waited for, where another process works on it."""
+ENDS = {InquiryState.ANSWERED: OK, InquiryState.DECLINED: DENIED}
+"""The exit status of an inquiry that has ended; of any other it is 1."""
+
+
+def ask(arguments: Namespace) -> int:
+    """Ask a model; where nobody acts on the log, this command does until there is an answer."""
+    settings = settings_of(arguments)
+    if settings.models is None:
+        raise CockpitError("No model is configured.", "Add a table [models.NAME] to the config.")
+    if settings.models.ask and not arguments.yes and not sys.stdin.isatty():
+        raise UsageError("Nobody can be asked here whether a model may be asked.", "Add --yes.")
+    return asyncio.run(_ask(settings, arguments))
+
+
+async def _ask(settings: Settings, arguments: Namespace) -> int:
+    with engine(settings, act=True) as running:
+        asked = await running.ask(arguments.question, incident=arguments.incident, service=arguments.service)
+        if asked.state is InquiryState.ASKING:
+            await _answer(running, asked, yes=arguments.yes)
+        works = asyncio.create_task(running.run())
+        try:
+            ended = await _followed(running, asked.id, works)
+        finally:
+            running.stop()
+            await works
+        return _told(running.reader, ended, json=arguments.json)
+
+
+async def _answer(running: Engine, inquiry: Inquiry, *, yes: bool) -> None:
+    """Let a model be asked, or none, as the person at the terminal says; who goes away says no."""
+    if inquiry.estimate:
+        cost = f"about {dollars(inquiry.estimate.dollars)}, the first prompt {inquiry.estimate.tokens} tokens"
+        output.talk(f"{inquiry.estimate.model} would be asked first: {cost}.")
+    agreed = yes
+    try:
+        agreed = agreed or await asyncio.to_thread(output.ask, "Type yes to ask a model:") == "yes"
+    finally:
+        await (running.allow if agreed else running.decline)(inquiry.id)
+
+
+async def _followed(running: Engine, inquiry: int, works: asyncio.Task[None]) -> Inquiry:
+    """The inquiry once it has ended; what comes meanwhile is told. Raises what ends the engine before."""
+    shown, until = Shown(running.reader, inquiry), time.monotonic() + WAITS
+    while not (now := running.reader.asked.inquiry(inquiry)).state.ended and time.monotonic() < until:
+        shown.more(now)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(works), LOOK)
+            break
+    shown.more(running.reader.asked.inquiry(inquiry))
+    return running.reader.asked.inquiry(inquiry)
+
+
+@dataclass
+class Shown:
+    """What was told of an inquiry so far: the diagnostics it chose, its calls, and what the model says."""
+
+    reader: Reader
+    inquiry: int
+    _event: int = field(init=False)
+    _said: str = ""
+
+    def __post_init__(self) -> None:
+        self._event = self.reader.last_event()
+
+    def more(self, now: Inquiry) -> None:
+        """Tell what came since."""
+        for event in self.reader.events(after=self._event):
+            self._event = event.id
+            if event.kind in ("choice", "model") and event.data.get("inquiry") == self.inquiry:
+                self._line_end()
+                output.talk(f"{'looks at ' if event.kind == 'choice' else ''}{event.text}")
+        if now.progress:
+            if not now.progress.startswith(self._said):
+                self._line_end()
+            output.stream(now.progress[len(self._said) :])
+            self._said = now.progress
+        else:
+            self._line_end()
+
+    def _line_end(self) -> None:
+        if self._said:
+            output.talk("")
+        self._said = ""
+
+
+def _told(reader: Reader, inquiry: Inquiry, *, json: bool) -> int:
+    calls = reader.asked.costs(inquiry.id)
+    if json:
+        output.as_json(inquiry=asdict(inquiry), calls=[brief(call) for call in calls])
+    else:
+        output.line(Answer.of(inquiry.answer).reply or inquiry.outcome)
+        spent = sum(call.dollars for call in calls)
+        output.talk(f"Inquiry {inquiry.id} is {inquiry.state}: {len(calls)} calls, {dollars(spent)}.")
+    if not inquiry.state.ended:
+        return PENDING
+    return ENDS.get(inquiry.state, FAILED)
