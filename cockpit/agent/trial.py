@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SEEN_WITHIN = 60.0
 """Seconds within which a fault of the lab has to be seen and explained."""
+JUDGED = 5
+"""How often the runbook may look before it does not conclude."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def lab_faults(book: Runbook, faults: Iterable[Fault]) -> list[Fault]:
 
 async def in_lab(book: Runbook, fault: Fault, registry: Registry, conditions: Library) -> Trial:
     """Break the lab that way: the runbook alone has to explain it, and what it proposes has to be possible."""
-    async with _lab() as lab:
+    async with _lab(fault) as lab:
         services = {service.name: service for service in lab.services()}
         with TemporaryDirectory() as folder, Store.open(Path(folder) / "cockpit.db") as store:
             store.watch(list(services.values()))
@@ -141,8 +143,8 @@ async def in_lab(book: Runbook, fault: Fault, registry: Registry, conditions: Li
 
 async def _explained(book: Runbook, fault: Fault, monitor: Monitor, analyst: Analyst) -> Diagnosis | str:
     """The runbook's diagnosis once an alert of its own fires, or what happened instead."""
-    until, last = time.monotonic() + SEEN_WITHIN, "none of its alerts fires."
-    while time.monotonic() < until:
+    until, judged = time.monotonic() + SEEN_WITHIN, 0
+    while time.monotonic() < until and judged < JUDGED:
         await monitor.look(fault.service)
         for incident in analyst.store.reader.incidents(unresolved_only=True):
             alerts = {raised.alert.name for raised in analyst.store.reader.alerts(incident=incident.id)}
@@ -151,17 +153,19 @@ async def _explained(book: Runbook, fault: Fault, monitor: Monitor, analyst: Ana
                 sure = [each for each in found if each.confidence >= CONFIDENT]
                 if sure:
                     return sure[0]
-                last = "it does not conclude."
+                judged += 1
         await asyncio.sleep(1.0)
-    return last
+    return "it does not conclude." if judged else "none of its alerts fires."
 
 
 @asynccontextmanager
-async def _lab() -> AsyncIterator[Lab]:
+async def _lab(fault: Fault) -> AsyncIterator[Lab]:
+    """A lab of the servers that stand in the module of a fault."""
     from cockpit.lab.catalogue import servers
     from cockpit.lab.lab import Lab
 
-    lab = Lab.create(servers())
+    module = fault.inject.__module__
+    lab = Lab.create([server for server in servers() if server.prepare.__module__ == module])
     try:
         await lab.up()
         yield lab
