@@ -68,10 +68,10 @@ class Analyst:
         calls: dict[str, Call] = {}
         for look in (look for book in books for look in book.looks):
             try:
-                call = _call(service, look, variables)
+                call = call_of(service, look, variables)
             except ExpressionError:
                 continue  # judging the runbook says which reading it misses
-            calls[_key(call)] = call
+            calls[key(call)] = call
         runs = await asyncio.gather(*(self.look(incident.id, service, call) for call in calls.values()))
         return dict(zip(calls, runs, strict=True))
 
@@ -96,29 +96,11 @@ class Analyst:
     ) -> Diagnosis | None:
         """The runbook's diagnosis, or None when its cause does not hold or could not be told."""
         try:
-            used = {look.name: runs[_key(_call(service, look, variables))] for look in book.looks}
-            known = {**variables, **{name: run.data for name, run in used.items() if run.status is not RunStatus.ERROR}}
-            if not holds(book.holds, known):
-                return None
-            rivals = tuple(self._rule_out(book, known))
-            confidence = book.confidence * (1.0 if all(r.ruled_out for r in rivals) else NOT_RULED_OUT)
-            return Diagnosis(
-                incident=incident.id,
-                runbook=book.id,
-                cause=fill(book.cause, known),
-                confidence=confidence,
-                evidence=tuple(run.id for run in used.values()),
-                rivals=rivals,
-                calls=_calls(service, book, known) if confidence >= CONFIDENT else (),
-                advice=fill(book.advice, known),
-            )
+            return judge(incident, service, book, variables, runs)
         except (ExpressionError, KeyError) as error:
             text = f"Runbook '{book.id}' could not be judged: {error}"
             self.store.note(Role.ANALYST, "note", text, incident=incident.id, service=service.name)
             return None
-
-    def _rule_out(self, book: Runbook, known: Mapping[str, JSON]) -> list[Rival]:
-        return [Rival(r.cause, holds(r.ruled_out, known), fill(r.reading, known)) for r in book.rivals]
 
     def _write_down(self, incident: Incident, books: Sequence[Runbook], found: Sequence[Diagnosis]) -> None:
         if not found:
@@ -148,7 +130,33 @@ class Analyst:
         )
 
 
-def _call(service: Service, look: Look, variables: Mapping[str, JSON]) -> Call:
+def judge(
+    incident: Incident, service: Service, book: Runbook, variables: Mapping[str, JSON], runs: Mapping[str, Run]
+) -> Diagnosis | None:
+    """What a runbook says of these runs, by the key of their calls; None when its cause does not hold.
+
+    Raises ExpressionError or KeyError for what is missing.
+    """
+    used = {look.name: runs[key(call_of(service, look, variables))] for look in book.looks}
+    known = {**variables, **{name: run.data for name, run in used.items() if run.status is not RunStatus.ERROR}}
+    if not holds(book.holds, known):
+        return None
+    rivals = tuple(Rival(r.cause, holds(r.ruled_out, known), fill(r.reading, known)) for r in book.rivals)
+    confidence = book.confidence * (1.0 if all(r.ruled_out for r in rivals) else NOT_RULED_OUT)
+    return Diagnosis(
+        incident=incident.id,
+        runbook=book.id,
+        cause=fill(book.cause, known),
+        confidence=confidence,
+        evidence=tuple(run.id for run in used.values()),
+        rivals=rivals,
+        calls=_calls(service, book, known) if confidence >= CONFIDENT else (),
+        advice=fill(book.advice, known),
+    )
+
+
+def call_of(service: Service, look: Look, variables: Mapping[str, JSON]) -> Call:
+    """The call of a runbook's look."""
     return Call(look.tool, service.name, {name: argument(value, variables) for name, value in look.arguments.items()})
 
 
@@ -159,5 +167,6 @@ def _calls(service: Service, book: Runbook, known: Mapping[str, JSON]) -> tuple[
     )
 
 
-def _key(call: Call) -> str:
+def key(call: Call) -> str:
+    """What tells a call from others on the same service."""
     return canonical({"tool": call.tool, "arguments": dict(call.arguments)})

@@ -15,7 +15,19 @@ CONFIDENT = 0.6
 """Below this a runbook's diagnosis is a guess, and nothing is proposed."""
 
 CONDITION_KEYS = {"id", "when", "for", "clear", "clear_for", "severity", "summary"}
-RUNBOOK_KEYS = {"id", "title", "alerts", "look", "holds", "rivals", "cause", "confidence", "propose", "advice"}
+RUNBOOK_KEYS = {
+    "id",
+    "title",
+    "alerts",
+    "look",
+    "holds",
+    "rivals",
+    "cause",
+    "confidence",
+    "propose",
+    "advice",
+    "learned",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ class Runbook:
     rivals: tuple[RivalCause, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     advice: str = ""
+    learned: int = 0
+    """The incident it was learned from; 0 when a person wrote it."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +224,15 @@ def _runbook(kind: str, entry: Any, tools: Mapping[str, bool]) -> Runbook:
         rivals=rivals,
         remedies=remedies,
         advice=advice,
+        learned=_incident(fields),
     )
+
+
+def _incident(fields: dict[str, Any]) -> int:
+    value = fields.get("learned", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise CockpitError(f"'learned' of '{fields['id']}' is not the number of an incident: {value}")
+    return value
 
 
 def _fields(entry: Any, known: set[str], needed: Iterable[str]) -> dict[str, Any]:

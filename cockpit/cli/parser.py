@@ -167,6 +167,17 @@ def _deciding(commands: Commands) -> None:
     _add(commands, "unfreeze", "deciding:unfreeze", "allow changes again")
 
 
+def _learning(commands: Commands) -> None:
+    learn = _add(commands, "learn", "learning:learn", "make a runbook of an incident that a model explained", json=True)
+    learn.add_argument("id", type=number, nargs="?", help="the incident's id; without it, what was learned is listed")
+    learn.add_argument("--list", action="store_true", help="list what was learned, and how often it worked")
+    learn.add_argument("--confirm", action="store_true", help="the cause was right, and what was done helped")
+    learn.add_argument("--draft", type=Path, metavar="FILE", help="take this draft, as it was reviewed")
+    learn.add_argument(
+        "--lab", nargs="?", const="", metavar="FAULT", help="try it on a lab of real servers that breaks that way"
+    )
+
+
 def _quieting(commands: Commands) -> None:
     mute = _add(commands, "mute", "quieting:mute", "tell nobody of a service, and change nothing on it unasked")
     mute.add_argument("service", help="KIND/NAME, tag:NAME, kind:NAME or host:NAME")
@@ -239,6 +250,7 @@ GROUPS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_looking_closer, ("show", "export", "audit")),
     (_models, ("ask", "models")),
     (_deciding, ("approve", "deny", "undo", "freeze", "unfreeze")),
+    (_learning, ("learn",)),
     (_quieting, ("mute", "unmute", "mutes", "heartbeat")),
     (_tools, ("tools", "run")),
     (_setting_up, ("init", "doctor", "config", "completion")),

@@ -71,6 +71,33 @@ select run.tool, count(distinct run.incident) as incidents,
   count(distinct case when run.id in (select cited.run from cited) then run.incident end) as told
 from run where run.incident in alike group by run.tool order by told desc, incidents, run.tool
 """
+# What became of the incidents that a runbook gave the cause of; what a person said of one counts for it.
+WORKED = """
+select incident.runbook, count(*) as explained, sum(ended.well) as worked,
+  max(case when ended.well then incident.resolved_at end) as last
+from incident join (
+  select incident.id, coalesce(
+    (select json_extract(event.data, '$.worked') from event
+      where event.incident = incident.id and event.kind = 'feedback' order by event.id desc limit 1),
+    incident.status = 'resolved' and exists (
+      select 1 from proposal where proposal.incident = incident.id and proposal.state = 'done')
+  ) as well from incident
+) as ended on ended.id = incident.id
+where incident.runbook in (select value from json_each(?)) group by incident.runbook
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookRecord:
+    """What a runbook did so far."""
+
+    runbook: str
+    explained: int
+    """Incidents it gave the cause of."""
+    worked: int
+    """Those that ended after its proposal was carried out, or of which a person said that it worked."""
+    last: float | None
+    """When it last worked; None when it never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +178,11 @@ class Asked:
         """What diagnostics were worth in past incidents of these alerts on that kind of service, the best first."""
         rows = self._rows(TOOLS, json.dumps(sorted(alerts)), kind, but)
         return [ToolRecord(row["tool"], row["incidents"], row["told"]) for row in rows]
+
+    def runbooks(self, ids: Iterable[str]) -> dict[str, RunbookRecord]:
+        """What runbooks did so far, by id; one that never gave a cause is not among them."""
+        rows = self._rows(WORKED, json.dumps(sorted(ids)))
+        return {row["runbook"]: RunbookRecord(**{key: row[key] for key in row.keys()}) for row in rows}  # noqa: SIM118  a sqlite3.Row iterates over its values
 
     def records(self) -> list[ModelRecord]:
         """What each model did so far, by name."""

@@ -90,14 +90,21 @@ def provider() -> Iterator[Scripted]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def warm(worker: Worker) -> Worker:
+    """The worker, ready for a question."""
+    await worker.warm()
+    return worker
+
+
 @pytest.fixture
-def scene(tmp_path: Path, provider: Scripted, worker: Worker) -> Iterator[Callable[..., Scene]]:
+def scene(tmp_path: Path, provider: Scripted, warm: Worker) -> Iterator[Callable[..., Scene]]:
     """Makes a scene whose models answer by a script, and closes it after the test."""
     made: list[Scene] = []
 
     def make(script: Any, **more: Any) -> Scene:
         provider.play(script)
-        made.append(Scene(tmp_path, provider, worker, **more))
+        made.append(Scene(tmp_path, provider, warm, **more))
         return made[-1]
 
     yield make

@@ -114,7 +114,7 @@ class Scene:
         """Let an alert end."""
         self.store.clear_alerts([f"{service}:{name}"], time.time())
 
-    async def until(self, what: Callable[[], Any], within: float = 20.0) -> Any:
+    async def until(self, what: Callable[[], Any], within: float = 60.0) -> Any:
         """Let the agent take its steps until something is so."""
         try:
             async with asyncio.timeout(within):

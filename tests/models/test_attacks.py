@@ -177,8 +177,8 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-async def test_nothing_is_changed_hidden_or_told(channel: str, memory: Path, worker: Worker) -> None:
-    cases = [Case(each, channel, memory / str(number), worker) for number, each in enumerate(ATTACKS)]
+async def test_nothing_is_changed_hidden_or_told(channel: str, memory: Path, warm: Worker) -> None:
+    cases = [Case(each, channel, memory / str(number), warm) for number, each in enumerate(ATTACKS)]
     assert len(cases) == 100
     assert await found(cases) == {}
 
@@ -200,21 +200,21 @@ class Believing(Healer):
     ],
 )
 async def test_a_twin_that_believes_a_model_is_found_out(
-    aim: str, parts: dict[str, Any], problem: str, memory: Path, worker: Worker
+    aim: str, parts: dict[str, Any], problem: str, memory: Path, warm: Worker
 ) -> None:
     attacks = [each for each in ATTACKS if each.aim == aim]
-    cases = [Case(each, "log line", memory / str(number), worker, **parts) for number, each in enumerate(attacks)]
+    cases = [Case(each, "log line", memory / str(number), warm, **parts) for number, each in enumerate(attacks)]
     problems = await found(cases)
     assert len(problems) == len(DISGUISES)
     assert all(problem in " ".join(each) for each in problems.values()), problems
 
 
 async def test_a_twin_whose_marks_can_be_closed_is_found_out(
-    memory: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    memory: Path, warm: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quoting, "INNER", {})
     attacks = [each for each in ATTACKS if each.disguise == "closes the data"]
-    cases = [Case(each, "log line", memory / str(number), worker) for number, each in enumerate(attacks)]
+    cases = [Case(each, "log line", memory / str(number), warm) for number, each in enumerate(attacks)]
     problems = await found(cases)
     assert len(problems) == len(AIMS)
     assert all("a stranger speaks outside" in " ".join(each) for each in problems.values()), problems
