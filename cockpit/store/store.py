@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from sqlite_utils import Database
 
@@ -42,15 +42,13 @@ from cockpit.store.audit import Problem, check
 from cockpit.store.chain import Head, load_key
 from cockpit.store.connection import StoreError, explained, quick_check, writing
 from cockpit.store.heartbeats import Heartbeats
+from cockpit.store.inquiries import Inquiries
 from cockpit.store.migrations import migrate
 from cockpit.store.notices import Notices
 from cockpit.store.reader import Reader
 from cockpit.store.rows import event_from
 from cockpit.store.telegram import TelegramLog
 from cockpit.store.transaction import Scrub, Transaction
-
-if TYPE_CHECKING:
-    from cockpit.store.inquiries import Inquiries
 
 KEY, HEAD = "audit.key", "audit.head"
 """Names of the chain's key and of the first anchor, beside the log."""
@@ -130,8 +128,6 @@ class Store:
     @cached_property
     def inquiries(self) -> Inquiries:
         """What models are asked."""
-        from cockpit.store.inquiries import Inquiries
-
         return Inquiries(self._transaction)
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("daemon", "http", "steady", "start", "screen", "store", "incidents", "scrape")
+ALL = ("daemon", "http", "steady", "start", "screen", "store", "incidents", "scrape", "models")
 
 
 def main() -> None:
