@@ -18,8 +18,8 @@ import pytest
 
 from cockpit.cli.exits import TEMPORARY
 from cockpit.model import ProposalState, Verdict
+from tests.account import ROOT
 from tests.faults.daemon_world import Place, effects, until
-from tests.unit.cli_world import ROOT
 
 KILLS = int(os.environ.get("COCKPIT_KILLS", "40"))
 SERVICES = 6
