@@ -21,7 +21,7 @@ from cockpit.model import ProposalState, Verdict
 from tests.account import ROOT
 from tests.faults.daemon_world import Place, effects, until
 
-KILLS = int(os.environ.get("COCKPIT_KILLS", "40"))
+KILLS = int(os.environ.get("COCKPIT_KILLS", "12"))
 SERVICES = 6
 LONGEST = 1.2
 """Seconds that a daemon lives at the most after it has begun to act."""
