@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 from cockpit.lab.catalogue import servers
 from cockpit.lab.lab import Lab
+from tests.account import MAIN
 from tests.benchmarks.report import line, percentile
 from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.world import filled_store
 from tests.faults.daemon_world import Place, end, until
-from tests.unit.cli_world import MAIN
 
 SHOWN = 60
 """Events whose way to the screen is timed."""
@@ -63,8 +63,7 @@ def _resident(pid: int) -> float:
 
 
 def _shown(folder: Path) -> None:
-    place = Place(folder, interval=0.2)
-    place.environ = {"TERM": "xterm-256color"}
+    place = Place(folder, {"TERM": "xterm-256color"}, interval=0.2)
     trouble, times = place.world() / "trouble", []
     with place.daemon(), place.reader() as reader, _screen(place) as terminal:
         terminal.until("w0")

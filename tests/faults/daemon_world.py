@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from cockpit.model import Proposal, ProposalState
+from cockpit.model import Proposal, ProposalState, Verdict
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
+from tests.account import MAIN, Account
 from tests.faults.invariants import check_invariants
-from tests.unit.cli_world import MAIN, ROOT
 
 Found = TypeVar("Found")
 
@@ -46,38 +44,19 @@ def until(what: Callable[[], Found | None], within: float = 60.0) -> Found:
     return found
 
 
-@dataclass
-class Place:
-    """A home with a config, a log and worlds; daemons and commands are started in it."""
+class Place(Account):
+    """An account with a log and worlds; daemons and commands are started in it."""
 
-    folder: Path
-    environ: dict[str, str] = field(default_factory=dict)
-    worlds: int = 1
-    interval: float = 0.3
-
-    def __post_init__(self) -> None:
-        plugin = self.folder / "plugins/world-1.dist-info"
-        for each in (plugin, self.runbooks, self.folder / "data"):
-            each.mkdir(parents=True, mode=0o700)
-        (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: world\nVersion: 1\n")
-        (plugin / "entry_points.txt").write_text("[cockpit.tools]\nworld = tests.faults.world:world\n")
+    def __init__(
+        self, folder: Path, environ: dict[str, str] | None = None, *, worlds: int = 1, interval: float = 0.3
+    ) -> None:
+        super().__init__(folder, environ)
+        self.worlds, self.interval = worlds, interval
         (self.runbooks / "world.yaml").write_text(RUNBOOK)
-        for number in range(self.worlds):
+        for number in range(worlds):
             self.world(number).mkdir()
             (self.world(number) / "value-a").write_text("old")
         self.configure()
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config/cockpit/config.toml"
-
-    @property
-    def runbooks(self) -> Path:
-        return self.folder / "config/cockpit/runbooks"
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data/cockpit"
 
     @property
     def log(self) -> Path:
@@ -92,25 +71,6 @@ class Place:
             for number in range(self.worlds)
         )
         self.config.write_text(f'operator = "ada"\n{services}{more}\n')
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "XDG_DATA_HOME": str(self.folder / "data"),
-            "XDG_STATE_HOME": str(self.folder / "state"),
-            "PYTHONPATH": f"{self.folder / 'plugins'}:{ROOT}",
-            "LANG": "C.UTF-8",
-            **self.environ,
-        }
-
-    def command(self, *argv: str, **options: object) -> subprocess.CompletedProcess[str]:
-        """Run a command of the command line to its end."""
-        return subprocess.run(  # type: ignore[call-overload,no-any-return]  # options are subprocess's own
-            [sys.executable, "-c", MAIN, *argv],
-            env=self.environment(), capture_output=True, text=True, timeout=60, **options,
-        )  # fmt: skip
 
     def spawn(self, *argv: str, under: Sequence[str] = (), **environ: str) -> subprocess.Popen[str]:
         """Start a daemon, if wanted under another program; its lines go to the log file."""
@@ -147,6 +107,12 @@ class Place:
     def approve(self, proposal: Proposal, *more: str) -> subprocess.CompletedProcess[str]:
         return self.command("approve", str(proposal.id), "--digest", proposal.digest, *more)
 
+    def decide(self, proposal: Proposal, verdict: Verdict = Verdict.APPROVED) -> None:
+        """Decide at once, without a command that has to start first."""
+        with Store.open(self.data / "cockpit.db") as store:
+            at = time.time()
+            store.decide(proposal.id, proposal.digest, verdict, by="ada", channel="command line", at=at)
+
     def check(self, number: int = 0, accepted: Collection[str] = ()) -> None:
         """Everything that must hold, in a log that nobody has open; `accepted` are alerts that were answered."""
         with Store.open(self.data / "cockpit.db") as store:
@@ -164,6 +130,24 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
             process.wait(60)
             raise
     return process.returncode
+
+
+def timed_end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, float]:
+    """End a daemon; its status, and the seconds it took but for those in which others had the processor it wanted."""
+    began, queued = time.monotonic(), _queued(process.pid)
+    process.send_signal(number)
+    latest = queued
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while process.poll() is None:
+            latest = max(latest, _queued(process.pid))
+            time.sleep(0.01)
+    return end(process), time.monotonic() - began - (latest - queued)
+
+
+def _queued(pid: int) -> float:
+    """Seconds that a process's threads have waited for a processor so far."""
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[1]) for file in files) / 1e9
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ def test_a_jump_while_a_change_is_applied_neither_stops_nor_repeats_it(place: Sh
     with place.daemon(), place.reader() as reader:
         place.trouble()
         proposal = place.waiting(reader)
-        place.approve(proposal, "--wait", "0.1s")
+        place.decide(proposal)
         until(reader.unsettled)
         place.jump(jump)
         until(lambda: reader.proposal(proposal.id).state is ProposalState.DONE)

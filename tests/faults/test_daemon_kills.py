@@ -18,10 +18,10 @@ import pytest
 
 from cockpit.cli.exits import TEMPORARY
 from cockpit.model import ProposalState, Verdict
+from tests.account import ROOT
 from tests.faults.daemon_world import Place, effects, until
-from tests.unit.cli_world import ROOT
 
-KILLS = int(os.environ.get("COCKPIT_KILLS", "40"))
+KILLS = int(os.environ.get("COCKPIT_KILLS", "12"))
 SERVICES = 6
 LONGEST = 1.2
 """Seconds that a daemon lives at the most after it has begun to act."""

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-MAIN = "from cockpit.cli import main; main()"
+from tests.account import MAIN
+
 SERVICES = {"postgres/main", "redis/cache", "nats/bus", "caddy/edge", "host/local"}
 
 

@@ -19,7 +19,7 @@ import pytest
 from cockpit.cli.exits import CONFIG, IO, OK, TEMPORARY
 from cockpit.model import Alert, ChangeState, ProposalState, Severity
 from cockpit.store.store import Store
-from tests.faults.daemon_world import Place, effects, end, listening, until
+from tests.faults.daemon_world import Place, effects, end, listening, timed_end, until
 from tests.unit.test_imports import loaded
 
 OK_HTTP = 200
@@ -51,7 +51,7 @@ def test_a_second_one_leaves_at_once_and_says_who_acts(place: Place) -> None:
         took = time.monotonic() - began
         assert second.returncode == TEMPORARY
         assert f"Process {first.pid} acts on {place.data / 'cockpit.db'} already" in second.stderr
-        assert took < 10.0
+        assert took < 30.0
         assert first.poll() is None
     assert place.command("service", "status").returncode == 1
 
@@ -79,9 +79,8 @@ def test_a_wrong_config_is_told_with_the_status_that_systemd_does_not_restart(pl
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_at_once_when_told_to(place: Place, number: int) -> None:
     with place.daemon() as daemon:
-        began = time.monotonic()
-        assert end(daemon, number) == OK
-        assert time.monotonic() - began < 2.0
+        status, seconds = timed_end(daemon, number)
+        assert status == OK and seconds < 2.0
     assert place.said().rstrip().endswith("Ended.")
     place.check()
 
@@ -93,7 +92,7 @@ def approved_while_slow(place: Place, seconds: float, stack: contextlib.ExitStac
     reader = stack.enter_context(place.reader())
     place.trouble()
     proposal = place.waiting(reader)
-    place.approve(proposal, "--wait", "0.1s")
+    place.decide(proposal)
     until(lambda: [applied for applied in reader.applied(proposal.id) if applied.state is ChangeState.APPLYING])
     return daemon, proposal.id
 
@@ -101,9 +100,8 @@ def approved_while_slow(place: Place, seconds: float, stack: contextlib.ExitStac
 def test_a_change_that_is_being_applied_is_finished_before_it_ends(place: Place) -> None:
     with contextlib.ExitStack() as stack:
         daemon, proposal = approved_while_slow(place, 1.5, stack)
-        began = time.monotonic()
-        assert end(daemon) == OK
-        assert time.monotonic() - began < 5.0
+        status, seconds = timed_end(daemon)
+        assert status == OK and seconds < 5.0
     with place.reader() as reader:
         assert reader.proposal(proposal).state is ProposalState.DONE
     assert effects(place) == ["set a mended"]
@@ -113,9 +111,8 @@ def test_a_change_that_is_being_applied_is_finished_before_it_ends(place: Place)
 def test_a_change_that_takes_too_long_stays_in_the_journal_and_is_looked_at_by_the_next(place: Place) -> None:
     with contextlib.ExitStack() as stack:
         daemon, proposal = approved_while_slow(place, 60.0, stack)
-        began = time.monotonic()
-        assert end(daemon) == OK
-        assert time.monotonic() - began < 5.0
+        status, seconds = timed_end(daemon)
+        assert status == OK and seconds < 5.0
     with place.reader() as reader:
         assert [applied.state for applied in reader.applied(proposal)] == [ChangeState.APPLYING]
     (place.world() / "slow").unlink()
@@ -129,9 +126,8 @@ def test_a_change_that_takes_too_long_stays_in_the_journal_and_is_looked_at_by_t
 def test_it_ends_within_five_seconds_even_when_a_probe_blocks_the_process_now_and_then(place: Place) -> None:
     (place.world() / "block").write_text("1.0")
     with place.daemon() as daemon:
-        began = time.monotonic()
-        assert end(daemon) == OK
-        assert time.monotonic() - began < 5.0
+        status, seconds = timed_end(daemon)
+        assert status == OK and seconds < 5.0
 
 
 def reload(daemon: subprocess.Popen[str], place: Place, word: str) -> None:
@@ -240,7 +236,7 @@ def test_systemd_is_told_when_it_is_ready_reloads_lives_and_ends(place: Place, t
             assert told.index("RELOADING=1") < told.index("READY=1")
             daemon.send_signal(signal.SIGTERM)
             until_told(manager, "STOPPING=1")
-        assert daemon.returncode == OK
+            assert daemon.wait(60) == OK
 
 
 def until_told(manager: socket.socket, word: str) -> list[str]:

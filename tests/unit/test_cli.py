@@ -17,8 +17,9 @@ import pytest
 from cockpit import __version__
 from cockpit.cli import crash, output
 from cockpit.text import Redactor
+from tests.account import MAIN
 from tests.corpus import hostile
-from tests.unit.cli_world import MAIN, Home, home_in
+from tests.unit.cli_world import Home, home_in
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\r"]
 
@@ -53,7 +54,7 @@ def on_a_terminal(home: Home, *argv: str, **environ: str) -> str:
 
 
 def test_the_version_is_told(home):
-    done = home.process("--version")
+    done = home.command("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"cockpit {__version__}\n", "")
 
 
@@ -225,7 +226,7 @@ def test_an_interrupted_command_has_a_status_of_its_own(home):
 
 def test_a_question_nobody_answers_changes_nothing(home):
     before = home.config.read_text()
-    assert home.process("init", stdin=subprocess.DEVNULL).returncode == 130
+    assert home.command("init", stdin=subprocess.DEVNULL).returncode == 130
     assert home.config.read_text() == before
 
 

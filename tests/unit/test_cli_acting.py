@@ -70,7 +70,7 @@ def test_another_digest_approves_nothing(home):
 
 def test_nothing_is_approved_unseen_where_nobody_can_be_asked(home):
     home.proposal()
-    done = home.process("approve", "1", input="yes\n")
+    done = home.command("approve", "1", input="yes\n")
     assert done.returncode == 2 and "--digest" in done.stderr
     assert effects(home) == []
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli_world import MAIN, Home, home_in
+from tests.account import MAIN
+from tests.unit.cli_world import Home, home_in
 
 CRASH = """
 from cockpit.app import CockpitApp
@@ -40,7 +41,7 @@ class Terminal:
         os.close(theirs)
         self.written = b""
 
-    def until(self, text: str, within: float = 30.0) -> None:
+    def until(self, text: str, within: float = 60.0) -> None:
         """Read until the text was written."""
         deadline = time.monotonic() + within
         while text.encode() not in self.written:
@@ -58,7 +59,7 @@ class Terminal:
         return self.process.wait(60)
 
     def _read(self) -> bytes:
-        if not select.select([self.mine], [], [], 30)[0]:
+        if not select.select([self.mine], [], [], 60)[0]:
             return b""
         try:
             chunk = os.read(self.mine, 65536)

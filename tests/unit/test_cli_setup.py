@@ -40,14 +40,14 @@ def test_a_config_is_written_for_its_owner_alone(home):
 def test_an_existing_config_is_never_overwritten_unasked(home):
     before = home.config.read_text()
     assert home("init", "--no-input")[0] == 1
-    refused = home.process("init", input="n\n")
+    refused = home.command("init", input="n\n")
     assert refused.returncode == 1 and "was left as it is" in refused.stderr
     assert home.config.read_text() == before
 
 
 def test_a_replaced_config_is_kept_beside_the_new_one(home):
     before = home.config.read_text()
-    assert home.process("init", input="y\n" + "n\n" * 50).returncode == 0
+    assert home.command("init", input="y\n" + "n\n" * 50).returncode == 0
     assert home.config.with_name("config.toml.old").read_text() == before
     assert load().services == ()
 
@@ -131,7 +131,6 @@ def test_the_doctor_finds_a_service_that_is_down(home):
 
 
 def test_a_broken_runbook_is_found_with_its_line(home):
-    (home.config.parent / "runbooks").mkdir()
-    (home.config.parent / "runbooks/own.yaml").write_text("kind: world\nrunbooks:\n  - id: x\n")
+    (home.runbooks / "own.yaml").write_text("kind: world\nrunbooks:\n  - id: x\n")
     broken = [check for check in home.json("doctor")["checks"] if check["what"] == "runbooks" and not check["ok"]]
     assert len(broken) == 1 and "own.yaml" in broken[0]["found"]
