@@ -94,11 +94,6 @@ class Models:
         self._prices: dict[str, tuple[float, float] | None] = {}
         self._written = lru_cache(REMEMBERED)(self._write)
 
-    @property
-    def pid(self) -> int | None:
-        """The worker's process id; None while there is none."""
-        return self._worker.pid
-
     async def warm(self) -> None:
         """Start the worker ahead of the first question. Raises CockpitError when it does not start."""
         await self._worker.warm()
@@ -128,7 +123,7 @@ class Models:
                 continue
             tokens = TURNS * ready.tokens + GROWTH * TURNS * (TURNS - 1) // 2
             return Estimate(model.name, ready.tokens, tokens * given + TURNS * SAID * made)
-        raise _none(passed)
+        raise self._none(passed)
 
     async def ask(
         self,
@@ -165,7 +160,7 @@ class Models:
                 break
             await asyncio.sleep(min(waits.values()))
             left = [model for model in left if model.name in waits]
-        raise _none(passed)
+        raise self._none(passed)
 
     async def _attempt(self, model: Model, ready: _Ready, inquiry: Inquiry, heard: Heard) -> Reply:
         price = await self._allowed(model, inquiry.incident)
@@ -193,8 +188,7 @@ class Models:
         if came.ours:
             raise _Passed(came.error, again_in=SOON)
         breaker.failed(came.outcome, retry_after=came.retry_after, lasting=came.lasting)
-        why = f"{came.outcome}: {self._redactor.redact(came.error)}"
-        raise _Passed(why, again_in=_soon(breaker))
+        raise _Passed(f"{came.outcome}: {came.error}", again_in=_soon(breaker))
 
     async def _allowed(self, model: Model, incident: int | None) -> tuple[float, float]:
         """The model's price, if it may be asked now. Raises _Passed."""
@@ -233,6 +227,13 @@ class Models:
     def _order(self, severity: Severity, kind: str, *, hard: bool) -> list[Model]:
         return in_order(self._settings.models, severity, self._store.reader.asked.shares(kind), hard=hard)
 
+    def _none(self, passed: Mapping[str, _Passed]) -> NoModel:
+        if not passed:
+            return NoModel("No model is configured.", "Add one to the config: [models.NAME]")
+        why = "; ".join(f"{name}: {reason}".rstrip(".") for name, reason in passed.items())
+        fix = next((reason.fix for reason in passed.values() if reason.fix), "See what was tried: cockpit models")
+        return NoModel(self._redactor.redact(f"No model answered: {why}."), fix)
+
     def _ready(self, prompt: Prompt) -> _Ready:
         """The prompt, redacted and veiled; keys are fetched before, so that the redactor knows them."""
         keys = {model.name: self._key(model) for model in self._settings.models}
@@ -268,11 +269,3 @@ def _soon(breaker: Breaker) -> float | None:
     """Seconds until a model may be asked again, where waiting for it is worth it."""
     limited = breaker.why is CallOutcome.RATE_LIMITED
     return breaker.left if limited and breaker.left <= PATIENCE else None
-
-
-def _none(passed: Mapping[str, _Passed]) -> NoModel:
-    if not passed:
-        return NoModel("No model is configured.", "Add one to the config: [models.NAME]")
-    why = "; ".join(f"{name}: {reason}".rstrip(".") for name, reason in passed.items())
-    fix = next((reason.fix for reason in passed.values() if reason.fix), "See what was tried: cockpit models")
-    return NoModel(f"No model answered: {why}.", fix)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -38,6 +39,7 @@ OWN_LIMIT = 5.0
 def main() -> None:
     """Serve until stdin ends or nothing was asked for as many seconds as the argument says."""
     out = _own_stdout()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed in a terminal it is meant for whoever asks, who ends us
     os.nice(NICE)
     os.environ.update(ENVIRONMENT)
     asyncio.run(Worker(out, float(sys.argv[1])).run())

@@ -55,7 +55,8 @@ async def _loop(folder: Path) -> None:
     with Scripted([], key="") as server, Store.open(folder / "log.db") as store:
         server.play(partial(_answer, server))
         own = Model("own", "openai/small", Tier.LOCAL, base_url=server.url)
-        models = Models(ModelsSettings((own,)), store, Redactor())
+        worker = Worker(idle=600)
+        models = Models(ModelsSettings((own,)), store, Redactor(), worker=worker)
         before = psutil.Process().memory_info().rss
         try:
             await models.warm()
@@ -63,9 +64,9 @@ async def _loop(folder: Path) -> None:
             await _investigation(models, store)
             grown = (psutil.Process().memory_info().rss - before) / 2**20
             line("memory of the main process after it asked", f"+{grown:.1f} MB", "+2 MB")
-            assert models.pid is not None
-            worker = psutil.Process(models.pid).memory_info().rss / 2**20
-            line("memory of the worker", f"{worker:.0f} MB", "a process of its own")
+            assert worker.pid is not None
+            size = psutil.Process(worker.pid).memory_info().rss / 2**20
+            line("memory of the worker", f"{size:.0f} MB", "a process of its own")
         finally:
             await models.close()
 

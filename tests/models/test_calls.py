@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -301,3 +303,14 @@ async def test_a_text_that_is_too_long_is_cut_after_it_was_redacted(desk: Desk) 
         await desk.ask(desk.models(model("mini", server)), prompt("x" * 31_980 + secret + "y" * 50_000))
     text = server.requests[0].text
     assert len(text) <= 32_000 and "s3cret" not in text
+
+
+async def test_a_worker_that_is_killed_within_a_call_is_not_the_models_fault_and_it_is_asked_again(desk: Desk) -> None:
+    with Scripted([Hangs(), Says("Here.")]) as server:
+        task = asyncio.create_task(desk.ask(desk.models(model("mini", server))))
+        await asyncio.to_thread(server.wait_for, lambda found: len(found.requests) == 1, 30)
+        assert desk.worker.pid is not None
+        os.kill(desk.worker.pid, signal.SIGKILL)
+        assert (await task).text == "Here."
+    assert desk.outcomes == [("mini", "outage"), ("mini", "answered")]
+    assert "The process that talks to models ended" in desk.calls[0].error

@@ -21,6 +21,29 @@ from cockpit.llm.process import Worker, WorkerEnded
 from cockpit.model import CockpitError
 from tests.models.scripted import Drips, Hangs, Raw, Says, Scripted
 
+HEAVY = {"litellm", "openai", "tiktoken", "mcp", "httpx", "aiohttp", "pydantic", "textual"}
+ENGINE = """
+import asyncio, sys
+from pathlib import Path
+from cockpit.engine import Engine
+from cockpit.settings.models import Model, ModelsSettings
+from cockpit.settings.values import Settings
+from cockpit.text import Redactor
+from cockpit.toolkit import Registry
+
+async def steps(engine):
+    running = asyncio.create_task(engine.run())
+    while engine.stepped_at is None:
+        await asyncio.sleep(0.01)
+    engine.stop()
+    await running
+
+models = ModelsSettings((Model("mini", "openai/gpt-4o-mini"),))
+with Engine(Settings(data_folder=Path("{folder}"), models=models), Registry.of([]), Redactor()) as engine:
+    asyncio.run(steps(engine))
+print(" ".join(sys.modules))
+"""
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -86,9 +109,14 @@ async def test_it_contacts_nobody_at_its_start_and_then_only_the_configured_addr
         assert len(server.requests) == 3
 
 
-async def test_it_sees_no_key_of_the_environment(watched: tuple[Worker, Path]) -> None:
-    assert watched[0].pid is not None
-    assert not [name for name in psutil.Process(watched[0].pid).environ() if name.startswith("OPENAI")]
+async def test_keys_are_neither_in_its_environment_nor_on_its_command_line(watched: tuple[Worker, Path]) -> None:
+    worker, _ = watched
+    with Scripted([Says("Here.")]) as server:
+        await ask(worker, server)
+    assert worker.pid is not None
+    found = psutil.Process(worker.pid)
+    assert not [name for name in found.environ() if name.startswith("OPENAI")]
+    assert server.key not in f"{found.environ()} {found.cmdline()}"
 
 
 async def test_a_worker_that_dies_or_hangs_within_a_call_is_replaced() -> None:
@@ -140,7 +168,9 @@ async def test_it_ends_when_whoever_started_it_is_killed_also_within_a_call() ->
         command = [sys.executable, "-m", "tests.models.parent_process", server.url, server.key]
         parent = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
         assert parent.stdout is not None
-        pid = int(await parent.stdout.readline())
+        told = (await parent.stdout.readline()).decode().split()
+        pid = int(told[0])
+        assert "cockpit" in told and not HEAVY & set(told)
         await asyncio.to_thread(server.wait_for, lambda found: len(found.requests) == 1)
         parent.kill()
         await parent.wait()
@@ -173,7 +203,7 @@ async def test_a_loop_that_ends_without_closing_it_leaves_no_process() -> None:
 
 
 async def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "COMMAND", ("-c", "print('loading'); raise ImportError('No module named litellm')"))
+    monkeypatch.setattr(process, "COMMAND", ("-c", "raise ImportError('No module named litellm')"))
     with pytest.raises(CockpitError, match=r"could not start \(ImportError: No module named litellm\)"):
         await Worker(idle=600).warm()
 
@@ -189,4 +219,11 @@ async def test_what_is_no_frame_ends_the_worker_and_not_us(monkeypatch: pytest.M
 async def test_whoever_asks_loads_neither_litellm_nor_a_client() -> None:
     program = "import sys, cockpit.llm.models; print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert not {"litellm", "openai", "httpx", "aiohttp", "pydantic", "textual"} & set(done.stdout.split())
+    assert not HEAVY & set(done.stdout.split())
+
+
+async def test_an_engine_with_models_loads_nothing_of_litellm(tmp_path: Path) -> None:
+    program = ENGINE.format(folder=tmp_path)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "cockpit.engine" in loaded and not {"litellm", "openai", "tiktoken", "mcp", "aiohttp"} & loaded
