@@ -31,6 +31,29 @@ def happened_since(reader: Reader, looked: float | None) -> str:
     return f"incidents: {told}." if told else ""
 
 
+def found_by(reader: Reader, proposal: Proposal) -> str:
+    """The model that gave the cause a proposal answers, with what that cost; empty where a runbook or a person did."""
+    for inquiry in reader.asked.of(proposal.incident) if proposal.incident is not None else ():
+        cause = inquiry.answer.get("cause")
+        if inquiry.state == "answered" and isinstance(cause, str) and cause and proposal.reason.startswith(cause):
+            return f"{inquiry.answer.get('model') or 'a model'}, for {_cost(reader, inquiry)}"
+    return ""
+
+
+def asked_about(reader: Reader, incident: int, most: int = 5) -> list[str]:
+    """What models were asked about an incident lately and what came of it, a line each, oldest first."""
+    lines = []
+    for inquiry in reversed(reader.asked.of(incident)[:most]):
+        what = f" {inquiry.question}" if inquiry.question else ""
+        cost = f", {_cost(reader, inquiry)}" if inquiry.state.ended else ""
+        lines.append(f"{inquiry.id} ({inquiry.state}{cost}){what}: {inquiry.outcome}".rstrip(": "))
+    return lines
+
+
+def _cost(reader: Reader, inquiry: Inquiry) -> str:
+    return f"${sum(call.dollars for call in reader.asked.costs(inquiry.id)):.4f}"
+
+
 def markdown(reader: Reader, incident_id: int) -> str:
     """An incident as a Markdown document: cause, timeline, evidence, proposals, decisions and changes."""
     incident = reader.incident(incident_id)

@@ -25,7 +25,7 @@ from cockpit.settings.values import (
     SettingsError,
 )
 
-KINDS = ("opened", "proposal", "escalated", "change", "resolved", "reminder")
+KINDS = ("opened", "proposal", "escalated", "change", "resolved", "reminder", "budget")
 """Kinds of message, as `only` names them."""
 SHORTEST_PART = 16
 """Characters of a part of an address that is taken for a secret."""
