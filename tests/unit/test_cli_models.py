@@ -19,7 +19,7 @@ from cockpit.cli.asking import Shown
 from cockpit.model import Call, Finding, Tier
 from cockpit.model.inquiries import CallOutcome, Estimate, InquiryState, ModelCall
 from cockpit.store.store import Store
-from tests.unit.cli_world import MAIN, Home, home_in
+from tests.unit.cli_world import Home, home_in
 
 MODEL = """
 [models]
@@ -31,6 +31,7 @@ key = "sk-0123456789abcdef"
 model = "ollama_chat/qwen3"
 tier = "local"
 """
+MAIN = "from cockpit.cli import main; main()"
 REPLY = "The value is old.\nNothing is wrong."
 SENT = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Why?\nIt said: ‹secret:1›"}]}
 
@@ -183,7 +184,10 @@ def test_a_question_is_about_one_thing(models):
 def test_nobody_is_asked_unseen_where_a_person_has_to_agree(home):
     configured(home, ask=True)
     with acting(home):
-        done = home.process("ask", "Is it well?", input="yes\n")
+        command = [sys.executable, "-c", MAIN, "ask", "Is it well?"]
+        done = subprocess.run(
+            command, env=home.environment(), input="yes\n", capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 2 and "Add --yes." in done.stderr
         with home.store() as store:
             assert store.reader.asked.latest() == []
