@@ -306,7 +306,8 @@ class Engine:
     async def ask(self, question: str, *, incident: int | None = None, service: str = "") -> Inquiry:
         """Ask a model something, about an incident, a service or anything; whoever acts on the store works on it.
 
-        Raises CockpitError when no model is configured, or there is no such incident or service.
+        It waits for a yes where the settings say so. Raises CockpitError when no model is configured, or there is
+        no such incident or service.
         """
         if self.settings.models is None:
             raise CockpitError("No model is configured.", "Add a table [models.NAME] to the config.")
@@ -314,7 +315,7 @@ class Engine:
             raise CockpitError("There is no question.", "Write what you want to know.")
         about = self.store.reader.incident(incident).service if incident else service and self._service(service).name
         ask = partial(self.store.inquiries.ask, incident, about, question.strip(), self.operator)
-        return await asyncio.to_thread(partial(ask, estimate=None, wait=False))
+        return await asyncio.to_thread(partial(ask, estimate=None, wait=self.settings.models.ask))
 
     async def allow(self, inquiry: int) -> None:
         """Let a model be asked that waits for a yes. Raises CockpitError when it does not wait."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from cockpit.model import JSON, Applied, Event, Incident, IncidentStatus, Proposal, canonical
 from cockpit.store.reader import Reader
+
+if TYPE_CHECKING:
+    from cockpit.model.answers import Answer
+    from cockpit.model.inquiries import Inquiry
 
 
 def happened_since(reader: Reader, looked: float | None) -> str:
@@ -26,12 +31,38 @@ def happened_since(reader: Reader, looked: float | None) -> str:
     return f"incidents: {told}." if told else ""
 
 
+def found_by(reader: Reader, proposal: Proposal) -> str:
+    """The model that gave the cause a proposal answers, with what that cost; empty where a runbook or a person did."""
+    for inquiry in reader.asked.of(proposal.incident) if proposal.incident is not None else ():
+        cause = inquiry.answer.get("cause")
+        if inquiry.state == "answered" and isinstance(cause, str) and cause and proposal.reason.startswith(cause):
+            return f"{inquiry.answer.get('model') or 'a model'}, for {_cost(reader, inquiry)}"
+    return ""
+
+
+def asked_about(reader: Reader, incident: int, most: int = 5) -> list[str]:
+    """What models were asked about an incident lately and what came of it, a line each, oldest first."""
+    lines = []
+    for inquiry in reversed(reader.asked.of(incident)[:most]):
+        what = f" {inquiry.question}" if inquiry.question else ""
+        cost = f", {_cost(reader, inquiry)}" if inquiry.state.ended else ""
+        lines.append(f"{inquiry.id} ({inquiry.state}{cost}){what}: {inquiry.outcome}".rstrip(": "))
+    return lines
+
+
+def _cost(reader: Reader, inquiry: Inquiry) -> str:
+    return f"${sum(call.dollars for call in reader.asked.costs(inquiry.id)):.4f}"
+
+
 def markdown(reader: Reader, incident_id: int) -> str:
     """An incident as a Markdown document: cause, timeline, evidence, proposals, decisions and changes."""
     incident = reader.incident(incident_id)
     proposals = reader.proposals(incident=incident_id)
-    parts = [_head(incident), _timeline(reader.events(incident=incident_id, limit=1000))]
+    events = reader.events(incident=incident_id, limit=1000)
+    asked = reader.asked.of(incident_id) if any(event.kind == "inquiry" for event in events) else []
+    parts = [_head(incident), _timeline(events)]
     parts += [_evidence(reader, incident_id)]
+    parts += [_inquiry(reader, inquiry) for inquiry in reversed(asked)]
     parts += [_proposal(reader, proposal) for proposal in reversed(proposals)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -59,6 +90,34 @@ def _evidence(reader: Reader, incident: int) -> str:
     runs = reader.runs(incident)
     lines = [f"- run {run.id}, {run.call.tool} ({run.status}): {literal(run.summary)}" for run in runs]
     return "\n".join(["## Evidence", "", *lines]) if lines else ""
+
+
+def _inquiry(reader: Reader, inquiry: Inquiry) -> str:
+    from cockpit.model.answers import Answer
+
+    answer, calls = Answer.of(inquiry.answer), reader.asked.costs(inquiry.id)
+    lines = [
+        f"## Inquiry {inquiry.id}: {literal(inquiry.question or 'why it happened')}",
+        "",
+        f"- Asked by {literal(inquiry.asked_by)} at {stamp(inquiry.created_at)}; {inquiry.state}",
+        *(f"- {label}: {literal(text)}" for label, text in _answered(answer, inquiry) if text),
+        f"- Cost: ${sum(call.dollars for call in calls):.4f} in {len(calls)} calls",
+    ]
+    return "\n".join(lines)
+
+
+def _answered(answer: Answer, inquiry: Inquiry) -> Iterator[tuple[str, str]]:
+    """What came of an inquiry: each part with its label."""
+    sure = f"{answer.confidence * 100:.0f} % sure, by {answer.model}"
+    yield ("Answer", answer.reply) if inquiry.question else ("Outcome", inquiry.outcome)
+    yield "Cause", "" if answer.guesses or not answer.cause else f"{answer.cause}, {sure}"
+    for place, guess in enumerate(answer.guesses, 1):
+        yield f"Guess {place}", f"{guess}, {sure}" if place == 1 else guess
+    for rival in answer.rivals:
+        yield "Ruled out" if rival.ruled_out else "Not ruled out", f"{rival.name}: {rival.reading}"
+    for run, readings in answer.evidence.items():
+        yield f"Evidence, run {run}", "; ".join(readings) or "cited"
+    yield "Look next", answer.next_look
 
 
 def _proposal(reader: Reader, proposal: Proposal) -> str:

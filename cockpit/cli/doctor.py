@@ -62,6 +62,10 @@ def _checks(arguments: Namespace) -> Iterator[Check]:
     for name, why in registry.broken.items():
         yield Check(f"plug-in {name}", why, "Correct it, or uninstall it.", ok=False)
     yield from _runbooks(settings, registry)
+    if settings.models:
+        from cockpit.cli import model_checks
+
+        yield from asyncio.run(model_checks.checks(settings.models))
     yield from asyncio.run(_services(settings, registry))
 
 

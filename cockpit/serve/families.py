@@ -15,6 +15,7 @@ from prometheus_client.core import (
 
 from cockpit import __version__
 from cockpit.model import Level, Watched
+from cockpit.model.accounts import Budget
 from cockpit.serve.tally import Histogram, Tally
 from cockpit.store.figures import Queue, Standing
 
@@ -65,6 +66,33 @@ def of_incidents(tally: Tally, standing: Standing) -> Iterator[Metric]:
     yield _histogram("cockpit_incident_diagnose", "From an incident's opening to its diagnosis.", tally.diagnose)
     yield _histogram("cockpit_incident_approve", "From an incident's proposal to a person's yes.", tally.approve)
     yield _histogram("cockpit_incident_resolve", "From an incident's opening to its end.", tally.resolve)
+
+
+def of_models(tally: Tally, shares: Mapping[str, tuple[int, int]], budgets: Sequence[Budget]) -> Iterator[Metric]:
+    """What models were asked and cost, how often they were right, and how much of the budget is used."""
+    yield counters("cockpit_model_calls", "Calls of models.", ["model", "outcome"], tally.model_calls)
+    yield counters("cockpit_model_tokens", "Tokens sent and answered.", ["model", "kind"], tally.model_tokens)
+    yield counters("cockpit_model_cost_dollars", "What models cost.", ["model"], _each(tally.model_dollars))
+    durations = HistogramMetricFamily(
+        "cockpit_model_duration_seconds", "How long models took to answer.", labels=["model"], unit="seconds"
+    )
+    for model, histogram in tally.model_durations.items():
+        durations.add_metric([model], histogram.cumulative(), histogram.total)
+    yield durations
+    diagnoses = GaugeMetricFamily(
+        "cockpit_model_diagnoses", "Incidents that a model gave the cause of.", labels=["model", "confirmed"]
+    )
+    for model in tally.model_dollars:
+        given, confirmed = shares.get(model, (0, 0))
+        diagnoses.add_metric([model, _word(True)], float(confirmed))
+        diagnoses.add_metric([model, _word(False)], float(given - confirmed))
+    yield diagnoses
+    yield _gauges(
+        "cockpit_model_budget_dollars", "What models may cost.", "period", {each.name: each.limit for each in budgets}
+    )
+    yield _gauges(
+        "cockpit_model_spent_dollars", "What of that is spent.", "period", {each.name: each.spent for each in budgets}
+    )
 
 
 def of_decisions(tally: Tally, standing: Standing, frozen: bool) -> Iterator[Metric]:
@@ -128,7 +156,9 @@ def of_audit(sound: bool, checked_at: float) -> Iterator[Metric]:
     yield GaugeMetricFamily("cockpit_audit_check_timestamp_seconds", "When that was checked.", value=checked_at)
 
 
-def counters(name: str, documentation: str, labels: Sequence[str], counts: Mapping[Labels, int]) -> CounterMetricFamily:
+def counters(
+    name: str, documentation: str, labels: Sequence[str], counts: Mapping[Labels, float]
+) -> CounterMetricFamily:
     """Counts as a family, one series for each combination of label values."""
     family = CounterMetricFamily(name, documentation, labels=labels)
     for values, count in counts.items():
@@ -136,11 +166,11 @@ def counters(name: str, documentation: str, labels: Sequence[str], counts: Mappi
     return family
 
 
-def _each(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+def _each(counts: Mapping[str, float]) -> dict[tuple[str, ...], float]:
     return {(name,): count for name, count in counts.items()}
 
 
-def _gauges(name: str, documentation: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+def _gauges(name: str, documentation: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, documentation, labels=[label])
     for value, number in values.items():
         family.add_metric([value], float(number))

@@ -22,7 +22,7 @@ from cockpit.text import Redactor, clean
 
 POLL = 0.25
 """Seconds between two looks whether something new is in the log."""
-QUIET = ("run",)
+QUIET = ("run", "choice")
 """Kinds of event that are many and of note only to whoever follows one incident."""
 GRAVE = {"escalated", "failed", "unknown", "down"}
 

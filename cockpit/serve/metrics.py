@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,9 +17,12 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from cockpit.engine import Engine
+from cockpit.llm.accounts import budgets
 from cockpit.model import CockpitError
+from cockpit.model.accounts import Budget
 from cockpit.serve import families
 from cockpit.serve.tally import Tally
+from cockpit.settings.models import ModelsSettings
 from cockpit.store.figures import Standing
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
@@ -39,17 +42,19 @@ class LogCollector(Collector):
     Args:
         reader: the log.
         tools: those that may be used; their series begin at zero.
+        models: those that may be asked; without any, and where none ever was, nothing is told of models.
         clock: seconds since the epoch.
     """
 
     reader: Reader
     tools: Iterable[Tool] = ()
+    models: ModelsSettings | None = None
     clock: Callable[[], float] = time.time
     _tally: Tally = field(default_factory=Tally)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._tally.expect(self.tools)
+        self._tally.expect(self.tools, (model.name for model in self.models.models) if self.models else ())
 
     def collect(self) -> Iterator[Metric]:
         """Every family. Raises CockpitError when the log cannot be read."""
@@ -75,7 +80,12 @@ class LogCollector(Collector):
         yield from families.of_decisions(self._tally, standing, self.reader.frozen() is not None)
         yield from families.of_services(self.reader.services(), self.clock())
         yield from families.of_queues(self.reader.queues(self.clock()), self.clock())
+        if self._tally.model_dollars:
+            yield from families.of_models(self._tally, self.reader.asked.shares(), self._budgets())
         yield from families.of_cockpit(_size(self.reader), standing.last_event)
+
+    def _budgets(self) -> Sequence[Budget]:
+        return budgets(self.models, self.reader.asked, self.clock()) if self.models else ()
 
 
 @dataclass(eq=False)
@@ -132,7 +142,8 @@ def add_metrics(app: web.Application, engine: Engine) -> None:
     registry = CollectorRegistry()
     kinds = {service.kind for service in engine.services.values()}
     tools = [tool for tool in engine.registry.tools.values() if tool.kind in kinds]
-    log, audit, webhooks = LogCollector(engine.reader, tools), AuditCollector(engine.store), WebhookCollector()
+    log = LogCollector(engine.reader, tools, engine.settings.models)
+    audit, webhooks = AuditCollector(engine.store), WebhookCollector()
     for collector in (log, audit, webhooks):
         registry.register(collector)
     ProcessCollector(registry=registry)

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from cockpit.model import ChangeState, IncidentStatus, ProposalState, Role, RunStatus, Severity, Verdict
+from cockpit.model.inquiries import CallOutcome
 from cockpit.store.figures import Step
 from cockpit.toolkit.kind import Tool
 
 TOOL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 WAIT_BUCKETS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0)
+
+MODEL_BUCKETS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 
 SUCCESS, ERROR, UNKNOWN = "success", "error", "unknown"
 CARRIED_OUT = {str(ProposalState.DONE): SUCCESS, str(ProposalState.FAILED): ERROR, str(ProposalState.UNKNOWN): UNKNOWN}
@@ -22,6 +25,7 @@ BY_POLICY = ("policy", "deadline")
 """Channels over which no person decides."""
 ROLES = {str(role) for role in Role}
 OPERATOR, ITSELF = "operator", "itself"
+TOKENS = ("input", "output")
 UNNAMED = "unnamed"
 """The type of an error in a log from before types were kept."""
 
@@ -96,11 +100,23 @@ class Tally:
     resolve: Histogram = field(default_factory=_waits)
     answer: Histogram = field(default_factory=_waits)
     """From a proposal to a person's decision about it."""
+    model_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By model and outcome."""
+    model_tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By model and kind: `input` or `output`."""
+    model_dollars: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """By model."""
+    model_durations: defaultdict[str, Histogram] = field(
+        default_factory=lambda: defaultdict(lambda: Histogram(MODEL_BUCKETS))
+    )
+    """By model, of calls that were answered."""
     bouts: dict[int, Bout] = field(default_factory=dict)
     """The incidents that are not resolved."""
 
-    def expect(self, tools: Iterable[Tool]) -> None:
+    def expect(self, tools: Iterable[Tool], models: Iterable[str] = ()) -> None:
         """Begin at zero for what may happen: of a series that is not there, nobody sees the first increase."""
+        for model in models:
+            self._expect_model(model)
         for tool in tools:
             for status in (SUCCESS, ERROR):
                 self.executions[tool.name, Role.HEALER if tool.writes else Role.ANALYST, status] += 0
@@ -111,6 +127,14 @@ class Tally:
         for by in (Role.POLICY, OPERATOR, ITSELF):
             self.resolved[by] += 0
         self.decisions["deadline", Verdict.EXPIRED] += 0
+
+    def _expect_model(self, model: str) -> None:
+        for outcome in CallOutcome:
+            self.model_calls[model, outcome] += 0
+        for kind in TOKENS:
+            self.model_tokens[model, kind] += 0
+        self.model_dollars[model] += 0.0
+        self.model_durations.setdefault(model, Histogram(MODEL_BUCKETS))
 
     def add(self, step: Step) -> None:
         """Count one more event, in the order of the log."""
@@ -130,6 +154,8 @@ class Tally:
                 self._proposal(step)
             case "status":
                 self._status(step)
+            case "model" if step.model is not None:
+                self._model(step, step.model)
 
     def _run(self, step: Step) -> None:
         tool, failed = str(step.data.get("tool")), step.data.get("status") == RunStatus.ERROR
@@ -194,6 +220,14 @@ class Tally:
             bout = self.bouts.pop(step.incident)
             self.resolved[bout.mended_by] += 1
             self.resolve.observe(step.at - bout.opened_at)
+
+    def _model(self, step: Step, model: str) -> None:
+        self.model_calls[model, str(step.outcome)] += 1
+        for kind, tokens in zip(TOKENS, step.tokens, strict=True):
+            self.model_tokens[model, kind] += tokens
+        self.model_dollars[model] += step.dollars
+        if step.outcome == CallOutcome.ANSWERED:
+            self.model_durations[model].observe(step.seconds or 0.0)
 
     def _bout(self, step: Step) -> Bout | None:
         return None if step.incident is None else self.bouts.get(step.incident)

@@ -15,7 +15,7 @@ from cockpit.settings.sources import Found
 from cockpit.settings.tables import Key, Secret, rows, table, tables
 from cockpit.settings.values import Keys, Origin, Settings, SettingsError
 
-KINDS = ("opened", "proposal", "escalated", "change", "resolved", "reminder")
+KINDS = ("opened", "proposal", "escalated", "change", "resolved", "reminder", "budget")
 """Kinds of message, as `only` names them."""
 SHORTEST_PART = 16
 """Characters of a part of an address that is taken for a secret."""

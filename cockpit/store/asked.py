@@ -200,11 +200,11 @@ class Asked:
         """The model that gave each incident's cause, with whether it was confirmed."""
         return [(row["model"], self._incident(row["incident"]), bool(row["confirmed"])) for row in self._rows(CAUSES)]
 
-    def shares(self, kind: str) -> dict[str, tuple[int, int]]:
-        """By model, the incidents of a kind of service that it gave the cause of, and those of them confirmed."""
+    def shares(self, kind: str = "") -> dict[str, tuple[int, int]]:
+        """By model, the incidents it gave the cause of, and those of them confirmed: of one kind of service, or all."""
         found: dict[str, tuple[int, int]] = {}
         for row in self._rows(CAUSES):
-            if row["service"].partition("/")[0] == kind:
+            if kind in ("", row["service"].partition("/")[0]):
                 given, confirmed = found.get(row["model"], (0, 0))
                 found[row["model"]] = given + 1, confirmed + bool(row["confirmed"])
         return found

@@ -20,15 +20,18 @@ union all select 'proposal', state, count(*) from proposal group by state
 """
 STEPS = """
 select event.id, event.at, event.incident, event.actor, event.kind, event.data,
-  run.seconds, alert.times, proposal.tool, proposal.created_at, proposal.undoes,
-  (select min(claimed_at) from change where change.proposal = proposal.id) as claimed_at
+  coalesce(run.seconds, model_call.seconds) as seconds, alert.times,
+  proposal.tool, proposal.created_at, proposal.undoes,
+  (select min(claimed_at) from change where change.proposal = proposal.id) as claimed_at,
+  model_call.model, model_call.outcome, model_call.input_tokens, model_call.output_tokens, model_call.dollars
 from event
 left join run on event.kind = 'run' and run.id = json_extract(event.data, '$.run')
 left join alert on event.kind = 'alert' and alert.id = json_extract(event.data, '$.alert')
 left join proposal on event.kind in ('proposal', 'decision', 'change')
   and proposal.id = json_extract(event.data, '$.proposal')
+left join model_call on event.kind = 'model' and model_call.id = json_extract(event.data, '$.call')
 where event.id > ? and event.id <= ?
-  and event.kind in ('alert', 'status', 'run', 'diagnosis', 'proposal', 'decision', 'change')
+  and event.kind in ('alert', 'status', 'run', 'diagnosis', 'proposal', 'decision', 'change', 'model')
 order by event.id limit ?
 """
 # What is overdue was due once: a message that rests until the morning is not, one that is tried again is.
@@ -77,7 +80,7 @@ class Step:
     kind: str
     data: Mapping[str, JSON]
     seconds: float | None
-    """What the run took."""
+    """What the run, or the call of a model, took."""
     reports: int | None
     """How often the alert was reported."""
     tool: str | None
@@ -86,6 +89,14 @@ class Step:
     claimed_at: float | None
     """When the proposal's changes were taken to be carried out."""
     undoes: int | None
+    model: str | None
+    """The model that was called."""
+    outcome: str | None
+    """What came of that call."""
+    tokens: tuple[int, int]
+    """Those it took and gave."""
+    dollars: float
+    """What it cost."""
 
 
 def standing(fetch: Fetch) -> Standing:
@@ -117,4 +128,8 @@ def step_from(row: sqlite3.Row) -> Step:
         proposed_at=row["created_at"],
         claimed_at=row["claimed_at"],
         undoes=row["undoes"],
+        model=row["model"],
+        outcome=row["outcome"],
+        tokens=(row["input_tokens"] or 0, row["output_tokens"] or 0),
+        dollars=row["dollars"] or 0.0,
     )

@@ -15,6 +15,7 @@ from cockpit.agent.communicator import happened_since, markdown
 from cockpit.engine import Engine
 from cockpit.model import Approval, CockpitError, IncidentStatus, Proposal, ProposalState, Refused, Verdict
 from cockpit.settings import PolicySettings, Settings
+from cockpit.settings.models import ModelsSettings
 from cockpit.text import Redactor
 from tests.faults import world
 from tests.faults.invariants import check_invariants
@@ -44,7 +45,7 @@ runbooks:
 class Running:
     """An engine that runs in a thread, as under the screen."""
 
-    def __init__(self, tmp_path: Path, **policy: object) -> None:
+    def __init__(self, tmp_path: Path, models: ModelsSettings | None = None, **policy: object) -> None:
         self.folder, self.data = tmp_path / "world", tmp_path / "data"
         for folder in (self.folder, self.data, tmp_path / "runbooks"):
             folder.mkdir(exist_ok=True, mode=0o700)
@@ -56,6 +57,7 @@ class Running:
             policy=PolicySettings(**policy),  # type: ignore[arg-type]
             runbook_folder=tmp_path / "runbooks",
             operator="tester",
+            models=models,
         )
         self.engine = Engine(settings, world.registry(), Redactor())
         self.thread = threading.Thread(target=lambda: asyncio.run(self.engine.run()), daemon=True)

@@ -105,6 +105,28 @@ async def test_a_proposal_that_waits_says_how_to_decide_it(desk: Desk) -> None:
     assert f"cockpit approve {proposal.id} --digest {proposal.digest[:12]}" in line
 
 
+async def test_a_proposal_on_a_models_word_says_so_and_what_that_cost(desk: Desk) -> None:
+    incident = desk.open()
+    desk.log.asked(incident, "redis/1")
+    call, plan = call_of("redis/1"), plan_of_one("redis/1")
+    made = call, plan, digest(call, plan), Approval.HARD, START + 300
+    desk.log.store.propose(incident, *made, reason="memory is full So raise the limit.", at=START)
+    (line,) = await desk.tell()
+    assert line.endswith("The cause was found by a model, for $0.0002. (incident 1)")
+
+
+async def test_the_steps_of_an_inquiry_are_not_told_and_a_budget_that_is_mostly_spent_is(desk: Desk) -> None:
+    incident = desk.open()
+    await desk.tell()
+    desk.log.asked(incident, "redis/1")
+    desk.log.store.note("analyst", "choice", "Looks at it.", incident=incident)
+    assert await desk.tell() == []
+    text = "$0.82 of the month's $1.00 for models is used up."
+    desk.log.store.note("analyst", "budget", text)
+    (line,) = await desk.tell()
+    assert text in line and line.startswith("[warning]")
+
+
 async def test_a_change_that_was_made_unasked_is_told_afterwards(desk: Desk) -> None:
     incident, call, plan = desk.open(), call_of("redis/1"), plan_of_one("redis/1")
     proposal = desk.log.store.propose(

@@ -248,6 +248,7 @@ class TestAsking:
     async def test_i_on_the_services_asks_about_the_chosen_one(self, staged: Staged) -> None:
         stage = staged(*w.CALM, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "4", "j")
             chosen = stage.app.screen.query_one("#list").chosen  # type: ignore[attr-defined]
             await stage.press(pilot, "i", *"is it well?", "enter")
@@ -275,6 +276,7 @@ class TestAsking:
     async def test_a_question_that_waits_for_a_yes_gets_it_by_a_key_in_its_dialog(self, staged: Staged) -> None:
         stage = staged(*w.CALM, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "i", "y", "enter")
             await told(stage, pilot, "may a model be asked?")
             await pilot.press("m")
@@ -286,6 +288,7 @@ class TestAsking:
     async def test_one_that_was_left_is_found_again_in_the_view_of_models(self, staged: Staged) -> None:
         stage = staged(*w.CALM, models=ASKS)
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "i", "y", "enter", "escape")
             assert "press 7" in text_of(stage.app.screen.query_one("#headline", Lines))
             await stage.press(pilot, "7", "G", "enter")
@@ -297,6 +300,7 @@ class TestAsking:
     async def test_a_refusal_is_told_in_one_sentence(self, staged: Staged) -> None:
         stage = staged(*w.CALM, models=a.MODELS, refuses="[/] The budget is used up.")
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "i", "y", "enter")
             assert [note.message for note in stage.app._notifications] == ["[/] The budget is used up. Look again."]
             assert not isinstance(stage.app.screen, Reading)
@@ -318,6 +322,7 @@ class TestModels:
     async def test_records_budgets_and_calls_are_shown(self, staged: Staged) -> None:
         stage = staged(*a.QUESTIONS, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "7")
             shown = text_of(stage.app.screen.query_one(Models))
             assert "month  $0.0024 of $1.00" in shown
@@ -330,6 +335,7 @@ class TestModels:
     async def test_a_used_up_budget_says_which_models_are_not_asked(self, staged: Staged) -> None:
         stage = staged(*a.QUESTIONS, models=replace(a.MODELS, day=0.002))
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "7")
             rows = text_of(stage.app.screen.query_one(Models))
             assert "○ nano" in rows and "● attic" in rows and "120 %" in rows
@@ -338,6 +344,7 @@ class TestModels:
     async def test_a_model_that_failed_is_left_alone_for_a_while(self, staged: Staged) -> None:
         stage = staged(*a.UNANSWERED, models=a.MODELS)
         async with stage.app.run_test(size=LARGE) as pilot:
+            await stage.settled(pilot)
             await stage.press(pilot, "7", "j")
             detail = " ".join(text_of(stage.app.screen.query_one("#detail", Sheet)).split())
             assert "It is left alone until about 14:1" in detail

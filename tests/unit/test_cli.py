@@ -16,6 +16,9 @@ import pytest
 
 from cockpit import __version__
 from cockpit.cli import crash, output
+from cockpit.model import Tier
+from cockpit.model.inquiries import CallOutcome, InquiryState, ModelCall
+from cockpit.store.store import Store
 from cockpit.text import Redactor
 from tests.account import MAIN
 from tests.corpus import hostile
@@ -162,10 +165,11 @@ def test_the_log_is_verified(home):
 
 def test_no_attack_reaches_the_terminal(home):
     incident = fill(home)
-    for argv in (["incidents"], ["show", str(incident)], ["export", str(incident)], ["services"]):
+    shown = ["show", str(incident)]
+    for argv in (["incidents"], shown, [*shown, "--sent"], ["export", str(incident)], ["services"]):
         written = on_a_terminal(home, *argv, NO_COLOR="1")
         assert [repr(control) for control in CONTROLS if control in written.replace("\t", "")] == [], argv
-        assert "world/one" in written
+        assert "world/one" in written or "mini" in written
 
 
 def test_no_attack_reaches_whoever_reads_json(home):
@@ -187,9 +191,22 @@ def fill(home: Home) -> int:
     """An incident full of hostile text, stored as it came."""
     incident = home.incident(" ".join(hostile()[:60]).encode("utf-8", "replace").decode())
     with home.store() as store:
+        inquire(store, incident)
         for text in hostile():
             store.note("\x1b[31mmallory", "note", text, incident=incident)
     return incident
+
+
+def inquire(store: Store, incident: int) -> None:
+    """An inquiry in which a model wrote hostile text wherever it may."""
+    text = " ".join(hostile()[:60]).encode("utf-8", "replace").decode()
+    asked = store.inquiries.ask(incident, "world/one", text, text, estimate=None, wait=False)
+    assert store.inquiries.begin(asked.id)
+    made = ModelCall(0, asked.id, "mini", Tier.FAST, 1.0, 1.0, 1, 1, 0.1, CallOutcome.REFUSED, text, {"said": text})
+    store.inquiries.called(made)
+    rival = {"cause": text, "ruled_out": False, "reading": text}
+    answer = {"text": text, "cause": text, "rivals": [rival], "guesses": [text], "next_look": text}
+    store.inquiries.finish(asked.id, InquiryState.INCONCLUSIVE, text, answer)
 
 
 def test_tables_fit_the_terminal_and_say_what_is_cut(home):

@@ -134,3 +134,54 @@ def test_a_broken_runbook_is_found_with_its_line(home):
     (home.runbooks / "own.yaml").write_text("kind: world\nrunbooks:\n  - id: x\n")
     broken = [check for check in home.json("doctor")["checks"] if check["what"] == "runbooks" and not check["ok"]]
     assert len(broken) == 1 and "own.yaml" in broken[0]["found"]
+
+
+MODELS = """
+[models.listed]
+model = "openai/gpt-4o-mini"
+key = "sk-0123456789abcdef"
+[models.priced]
+model = "openai/of-our-own"
+key = "sk-0123456789abcdef"
+input_price = 0.5
+output_price = 1.5
+[models.unknown]
+model = "openai/of-our-own"
+key = "sk-0123456789abcdef"
+[models.locked]
+model = "openai/gpt-4o-mini"
+key_file = "nowhere.key"
+[models.here]
+model = "openai/small"
+tier = "local"
+base_url = "http://127.0.0.1:{here}/v1"
+[models.away]
+model = "openai/small"
+tier = "local"
+base_url = "http://127.0.0.1:{away}/v1"
+"""
+
+
+def test_the_doctor_checks_models_and_sends_nothing_to_them(home):
+    with socket.create_server(("127.0.0.1", 0)) as here, socket.socket() as away:
+        away.bind(("127.0.0.1", 0))
+        home.configure(MODELS.format(here=here.getsockname()[1], away=away.getsockname()[1]))
+        home.config.chmod(0o600)
+        checks = findings(home)
+        here.settimeout(5)
+        with here.accept()[0] as connection:
+            connection.settimeout(5)
+            assert connection.recv(1) == b""
+    found = {name: checks[f"model {name}"] for name in ("listed", "priced", "unknown", "locked", "here", "away")}
+    assert {name for name, check in found.items() if check["ok"]} == {"listed", "priced", "here"}
+    assert "its key is there, $0.15 and $0.60 for a million tokens" in found["listed"]["found"]
+    assert "$0.50 and $1.50 for a million tokens by the config" in found["priced"]["found"]
+    assert "nobody knows its price" in found["unknown"]["found"] and "[models.unknown]" in found["unknown"]["fix"]
+    assert "nowhere.key" in found["locked"]["found"]
+    assert "is reachable" in found["here"]["found"] and "cannot be reached" in found["away"]["found"]
+    assert "$1.00 a month" in checks["models"]["found"]
+    assert "sk-0123456789abcdef" not in home("doctor")[1]
+
+
+def test_the_doctor_speaks_of_no_model_where_none_is_configured(home):
+    assert "model" not in home("doctor")[1]

@@ -38,6 +38,13 @@ def test_commands_that_list_load_nothing_heavy(tmp_path, argv):
     modules = loaded(COMMAND.format(argv=argv), tmp_path)
     assert "cockpit.cli.reading" in modules
     assert modules.isdisjoint({*HEAVY, "asyncio", "cockpit.engine", "cockpit.toolkit", "cockpit.secret_patterns"})
+    assert modules.isdisjoint({"cockpit.store.asked", "cockpit.model.inquiries", "cockpit.cli.models"})
+
+
+@pytest.mark.parametrize("argv", [["models"], ["show", "1", "--sent"]])
+def test_what_models_did_is_listed_without_what_asks_them(tmp_path, argv):
+    modules = loaded(COMMAND.format(argv=argv), tmp_path)
+    assert modules.isdisjoint({*HEAVY, "asyncio", "cockpit.engine", "cockpit.llm.models", "litellm"} - {"rich"})
 
 
 def test_commands_that_list_leave_alone_what_the_daemon_is_told(tmp_path):

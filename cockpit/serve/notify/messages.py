@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cockpit.agent.communicator import stamp
+from cockpit.agent.communicator import found_by, stamp
 from cockpit.model import Approval, Event, IncidentStatus, Proposal, ProposalState, Severity
 from cockpit.store.reader import Reader
 
@@ -17,7 +17,7 @@ class Message:
 
     event: int
     kind: str
-    """`opened`, `proposal`, `escalated`, `change`, `resolved` or `reminder`."""
+    """`opened`, `proposal`, `escalated`, `change`, `resolved`, `reminder` or `budget`."""
     incident: int | None
     service: str
     severity: Severity
@@ -41,7 +41,7 @@ def message(reader: Reader, event: Event) -> Message | None:
         kind=kind,
         incident=event.incident,
         service=incident.service if incident else event.service,
-        severity=incident.severity if incident else Severity.INFO,
+        severity=incident.severity if incident else Severity.WARNING if kind == "budget" else Severity.INFO,
         text=about,
         channel=str(event.data["channel"]) if kind == "reminder" else "",
     )
@@ -59,13 +59,15 @@ def _kind(event: Event) -> str | None:
         if data.get("approval") == Approval.HARD and data.get("state") == ProposalState.PENDING:
             return "proposal"
         return "change" if data.get("state") in CAME_TO_SOMETHING else None
-    return "reminder" if event.kind == "escalation" else None
+    return {"escalation": "reminder", "budget": "budget"}.get(event.kind)
 
 
 def _proposed(reader: Reader, event: Event) -> str:
     proposal = _proposal(reader, event)
     command = f"cockpit approve {proposal.id} --digest {proposal.digest[:12]}"
-    return f"{proposal.plan.summary} waits for a decision until {stamp(proposal.expires_at)}: {command}"
+    model = found_by(reader, proposal)
+    by = f" The cause was found by {model}." if model else ""
+    return f"{proposal.plan.summary} waits for a decision until {stamp(proposal.expires_at)}: {command}{by}"
 
 
 def _changed(reader: Reader, event: Event) -> str:

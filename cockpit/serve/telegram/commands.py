@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cockpit.agent.communicator import markdown
+from cockpit.agent.communicator import asked_about, markdown
 from cockpit.model import (
     CockpitError,
     IncidentStatus,
@@ -95,7 +95,8 @@ class Commands:
             return [words.more_info(None, (), about)]
         found = self.teller.reader.incident(incident)
         events = self.teller.reader.events(incident=incident, before=2**62, limit=words.LISTED)
-        body = words.more_info(found, self.teller.reader.runs(incident), events)
+        asked = asked_about(self.teller.reader, incident)
+        body = words.more_info(found, self.teller.reader.runs(incident), events, asked)
         report = markdown(self.teller.reader, incident)
         if units(report) <= LONGEST // 2:
             return [body]

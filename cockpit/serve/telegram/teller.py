@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from cockpit.agent.communicator import found_by
 from cockpit.engine import Engine
 from cockpit.model import (
     Approval,
@@ -40,6 +41,8 @@ STALE = 60.0
 """Seconds after which an edit of a message is not noticed any more."""
 SILENCED = 15.0
 """Seconds until it is asked again whether a service is silenced."""
+QUIET = ("inquiry", "model", "choice")
+"""Kinds of event that are many while a model is asked: what comes of it is told, and not each step."""
 MEMBERS = 500
 """Incidents at the most that one summary of a storm looks at."""
 
@@ -93,7 +96,9 @@ class Teller:
         of_incident: dict[int, list[Event]] = {}
         proposals: dict[int, None] = {}
         for event in events:
-            if event.incident is not None:
+            if event.kind == "budget":
+                self.gather("budget", event.text)
+            if event.incident is not None and event.kind not in QUIET:
                 of_incident.setdefault(event.incident, []).append(event)
             number = event.data.get("proposal")
             if isinstance(number, int):
@@ -129,7 +134,8 @@ class Teller:
         if row is None and incident is not None and incident.flapping:
             self._pass_on(incident, proposal)
         decision = self.reader.decision(proposal.id)
-        body = words.proposal_body(proposal, incident, decision, self.reader.applied(proposal.id))
+        journal, found = self.reader.applied(proposal.id), found_by(self.reader, proposal)
+        body = words.proposal_body(proposal, incident, decision, journal, found)
         if proposal.state is ProposalState.PENDING:
             self._ask(body, proposal, step)
         thread = self.log.outbox.find(f"incident:{proposal.incident}") if incident else None
@@ -252,9 +258,10 @@ class Teller:
             self.proposal(latest[0])
 
     def _thread(self, incident: Incident, row: Message | None) -> Draft:
-        events = self.reader.events(incident=incident.id, before=2**62, limit=1)
+        events = self.reader.events(incident=incident.id, before=2**62, limit=BATCH)
+        last = next((each for each in reversed(events) if each.kind not in QUIET), None)
         notes = row.notes if row else {}
-        body = words.incident_body(incident, events[-1] if events else None, notes)
+        body = words.incident_body(incident, last, notes)
         self._beside(body, incident, row, None)
         return Draft(f"incident:{incident.id}", body.data, Rank.INCIDENT, incident.id)
 

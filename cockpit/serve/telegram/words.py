@@ -49,9 +49,21 @@ def clock(at: float) -> str:
 
 
 def proposal_body(
-    proposal: Proposal, incident: Incident | None, decision: Decision | None, journal: Sequence[Applied]
+    proposal: Proposal,
+    incident: Incident | None,
+    decision: Decision | None,
+    journal: Sequence[Applied],
+    found_by: str = "",
 ) -> Body:
-    """Everything an approval covers, and once it is decided, by whom and what came of it; without its buttons."""
+    """Everything an approval covers, and once it is decided, by whom and what came of it; without its buttons.
+
+    Args:
+        proposal: what is proposed.
+        incident: what it would mend; None for what a person asked for.
+        decision: what was decided.
+        journal: its changes, once they were begun.
+        found_by: the model that gave the cause, with what that cost.
+    """
     body = Body().add(f"{HEADS[proposal.state]}: {clean(shorten(proposal.plan.summary, 200))}", BOLD)
     if decision is not None:
         why = f" ({decision.reason})" if decision.reason else ""
@@ -62,6 +74,7 @@ def proposal_body(
     if incident is not None:
         body.line("Incident", f"{incident.id}, {SIGNS[incident.severity]} {incident.severity}: {incident.title}", 300)
     body.line("Cause", proposal.reason)
+    body.line("Found by a model", found_by)
     body.line("Action", f"{proposal.call.tool} {canonical(dict(proposal.call.arguments))}", 300)
     body.line("Target", "; ".join(dict.fromkeys(_target(proposal))), 300)
     body.line("Level", f"{proposal.approval}. {proposal.policy}", 200)
@@ -148,8 +161,10 @@ def worked_row() -> list[Mapping[str, Any]]:
     return [button("It worked", "worked", Right.SEE), button("It did not", "not worked", Right.SEE)]
 
 
-def more_info(incident: Incident | None, runs: Sequence[Run], events: Sequence[Event]) -> Body:
-    """Evidence and timeline of an incident."""
+def more_info(
+    incident: Incident | None, runs: Sequence[Run], events: Sequence[Event], asked: Sequence[str] = ()
+) -> Body:
+    """Evidence and timeline of an incident, and what models were asked about it."""
     title = f"Incident {incident.id}: {clean(shorten(incident.title, 200))}" if incident else "Asked for by a person"
     body = Body().add(title, BOLD)
     if incident is not None:
@@ -157,6 +172,7 @@ def more_info(incident: Incident | None, runs: Sequence[Run], events: Sequence[E
         body.line("Cause", incident.cause or "not known")
     evidence = [f"{run.id} {run.call.tool} ({run.status}): {shorten(clean(run.summary), 200)}" for run in runs[-8:]]
     body.block("Evidence", "\n".join(evidence), 1500)
+    body.block("Asked a model", "\n".join(shorten(clean(each), 240) for each in asked), 700)
     timeline = [f"{clock(each.at)} {each.actor}: {shorten(clean(each.text), 160)}" for each in events[-LISTED:]]
     return body.block("Timeline", "\n".join(timeline), 1700)
 
