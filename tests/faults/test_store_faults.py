@@ -12,13 +12,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cockpit.model import CockpitError, ProposalState, Verdict
-from cockpit.store.audit import verify
 from cockpit.store.chain import SEALED
 from cockpit.store.connection import StoreError, explained
 from cockpit.store.reader import Reader
@@ -26,17 +24,6 @@ from cockpit.store.store import Store
 from tests.unit.store_examples import START, Log
 
 FLIPS = 500
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    made = Log(tmp_path / "data")
-    yield made
-    made.store.close()
-
-
-def problems(log: Log) -> list[object]:
-    return list(verify(log.path, log.folder / "audit.key", [log.folder / "audit.head"]))
 
 
 LOCK = """
@@ -63,7 +50,7 @@ def test_a_locked_file_is_told_after_five_seconds_and_the_same_call_works_later(
         other.stdin.close()
     log.approve(proposal)
     assert log.store.reader.proposal(proposal.id).state is ProposalState.APPROVED
-    assert problems(log) == []
+    assert log.problems() == []
 
 
 def test_a_full_file_is_told_and_leaves_nothing_half_done(log: Log) -> None:
@@ -87,7 +74,7 @@ def test_a_full_file_is_told_and_leaves_nothing_half_done(log: Log) -> None:
     raw.execute("pragma max_page_count = 1000000").fetchone()
     log.approve(proposal)
     assert log.store.reader.last_event() > before
-    assert problems(log) == []
+    assert log.problems() == []
 
 
 FULL_DISK = """

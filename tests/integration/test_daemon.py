@@ -226,17 +226,19 @@ def received(manager: socket.socket) -> list[str]:
 
 
 def test_systemd_is_told_when_it_is_ready_reloads_lives_and_ends(place: Place, tmp_path: Path) -> None:
-    with listening(tmp_path / "notify") as manager:
-        with place.daemon(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000") as daemon:
-            told = [line for _ in range(6) for line in received(manager)]
-            assert {"READY=1", "WATCHDOG=1"} <= set(told)
-            assert any(line.startswith("STATUS=") and "services" in line for line in told)
-            daemon.send_signal(signal.SIGHUP)
-            told = until_told(manager, "READY=1")
-            assert told.index("RELOADING=1") < told.index("READY=1")
-            daemon.send_signal(signal.SIGTERM)
-            until_told(manager, "STOPPING=1")
-            assert daemon.wait(60) == OK
+    with (
+        listening(tmp_path / "notify") as manager,
+        place.daemon(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000") as daemon,
+    ):
+        told = [line for _ in range(6) for line in received(manager)]
+        assert {"READY=1", "WATCHDOG=1"} <= set(told)
+        assert any(line.startswith("STATUS=") and "services" in line for line in told)
+        daemon.send_signal(signal.SIGHUP)
+        told = until_told(manager, "READY=1")
+        assert told.index("RELOADING=1") < told.index("READY=1")
+        daemon.send_signal(signal.SIGTERM)
+        until_told(manager, "STOPPING=1")
+        assert daemon.wait(60) == OK
 
 
 def until_told(manager: socket.socket, word: str) -> list[str]:
