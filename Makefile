@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint types check clean
+.PHONY: demo test soak coverage bench lint types check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cockpit --demo
@@ -13,6 +13,9 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	COCKPIT_KILLS=200 $(BIN)/python -m pytest -s tests/faults/test_daemon_kills.py
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

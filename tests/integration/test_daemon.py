@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.cli.exits import CONFIG, IO, OK, TEMPORARY
+from cockpit.lab import ports
 from cockpit.model import Alert, ChangeState, ProposalState, Severity
 from cockpit.store.store import Store
 from tests.faults.daemon_world import Place, effects, end, listening, timed_end, until
@@ -187,15 +188,15 @@ def test_a_change_is_not_interrupted_by_a_new_config(place: Place) -> None:
 def healthy(port: int) -> bool:
     with (
         contextlib.suppress(OSError),
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=5) as answer,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=60) as answer,
     ):
         return bool(answer.status == OK_HTTP)
     return False
 
 
 def test_a_channel_that_fails_is_told_once_tried_again_and_stops_nothing(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = ports.reserve()
+    with socket.create_server(("127.0.0.1", port)) as taken:
         place.configure(f'[http]\nbind = "127.0.0.1:{port}"')
         with place.daemon(), place.reader() as reader:
             until(lambda: "The channel http failed and is started again" in place.said())
@@ -209,8 +210,7 @@ def test_a_channel_that_fails_is_told_once_tried_again_and_stops_nothing(place: 
 
 
 def test_sighup_opens_and_closes_channels_as_the_new_config_says(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.reserve()
     with place.daemon() as daemon:
         assert not healthy(port)
         place.configure(f'[http]\nbind = "127.0.0.1:{port}"')
