@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # pip compiles what it installs, but not what it only points to: without this the first start would do it.
 COMPILE = $(BIN)/python -m compileall -q cockpit widgets tools
 
-.PHONY: demo test soak bench lint types check clean
+.PHONY: demo test soak coverage bench lint types check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cockpit --demo
@@ -16,6 +16,9 @@ test: $(VENV)/.dev
 soak: $(VENV)/.dev
 	COCKPIT_KILLS=200 $(BIN)/python -m pytest -s tests/faults/test_daemon_kills.py
 	$(BIN)/python -m tests.benchmarks.bench_steady 300
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

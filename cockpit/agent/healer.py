@@ -79,6 +79,8 @@ class Healer:
         """An incident's proposals since it was opened the last time, newest first: a new bout of it begins afresh."""
         firing = [raised.alert.starts_at for raised in self.store.reader.alerts(incident=incident, firing_only=True)]
         since = min(firing, default=0.0)
+        if since > self.clock():
+            since = 0.0  # the clock was set back: times do not tell what came after the alert
         return [p for p in self.store.reader.proposals(incident=incident) if p.created_at >= since]
 
     def decide_by_policy(self) -> None:

@@ -17,6 +17,7 @@ from cockpit.store.reader import Reader
 from cockpit.store.store import Store
 from tests.account import MAIN, Account
 from tests.faults.invariants import check_invariants
+from tests.stopwatch import Stopwatch
 
 Found = TypeVar("Found")
 
@@ -133,21 +134,13 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
 
 
 def timed_end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, float]:
-    """End a daemon; its status, and the seconds it took but for those in which others had the processor it wanted."""
-    began, queued = time.monotonic(), _queued(process.pid)
+    """End a daemon; its status, and the seconds that it took for it."""
+    watch = Stopwatch(process.pid)
     process.send_signal(number)
-    latest = queued
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        while process.poll() is None:
-            latest = max(latest, _queued(process.pid))
-            time.sleep(0.01)
-    return end(process), time.monotonic() - began - (latest - queued)
-
-
-def _queued(pid: int) -> float:
-    """Seconds that a process's threads have waited for a processor so far."""
-    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(file.read_text().split()[1]) for file in files) / 1e9
+    while process.poll() is None:
+        seconds = watch.seconds()
+        time.sleep(0.01)
+    return end(process), seconds
 
 
 @contextlib.contextmanager

@@ -72,6 +72,21 @@ def test_a_clock_set_back_does_not_give_a_proposal_more_time(place: Shifted, jum
 
 
 @needs_faketime
+def test_a_clock_set_back_while_an_incident_is_open_brings_one_new_proposal_and_no_flood(place: Shifted) -> None:
+    with place.daemon(), place.reader() as reader:
+        place.trouble()
+        first = place.waiting(reader)
+        place.jump(-HOUR)
+        (place.world() / "value-a").write_text("moved")
+        assert "superseded" in place.approve(first).stderr
+        assert place.approve(place.waiting(reader)).returncode == OK
+        until(lambda: not reader.incidents(unresolved_only=True))
+        assert len(reader.proposals()) == 2
+    assert effects(place) == ["set a mended"]
+    place.check()
+
+
+@needs_faketime
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY])
 def test_after_a_jump_probes_go_on_and_an_incident_is_mended(place: Shifted, jump: int) -> None:
     with place.daemon() as daemon, place.reader() as reader:

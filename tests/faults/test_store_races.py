@@ -5,31 +5,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from cockpit.model import CockpitError, Decision, Proposal, ProposalState, Verdict
-from cockpit.store.audit import verify
 from cockpit.store.store import Store
 from tests.unit.store_examples import START, Log, alert
 
 THREADS = 8
 RACES = 500
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    made = Log(tmp_path / "data")
-    yield made
-    made.store.close()
-
-
-def problems(log: Log) -> list[object]:
-    return list(verify(log.path, log.folder / "audit.key", [log.folder / "audit.head"]))
 
 
 def raced(stores: list[Store], action: Callable[[Store], object]) -> list[Any]:
@@ -63,7 +48,7 @@ def test_500_races_of_eight_to_decide_and_to_carry_out_have_one_winner_each(log:
         store.close()
     assert set(decided.values()) == set(claimed.values()) == {1}
     assert len(decided) == len(log.store.reader.changes(limit=RACES + 1)) == RACES
-    assert problems(log) == []
+    assert log.problems() == []
 
 
 def test_the_broken_twin_that_looks_before_it_writes_decides_twice(log: Log) -> None:
@@ -116,7 +101,7 @@ def test_many_threads_of_one_store_write_one_unbroken_chain(log: Log) -> None:
         made = list(pool.map(lambda n: log.store.note("ann", "note", str(n)).id, range(400)))
     assert sorted(made) == list(range(1, 401))
     log.store.freeze("ann")
-    assert problems(log) == []
+    assert log.problems() == []
 
 
 def test_alerts_taken_in_by_many_processes_at_once_make_one_incident(log: Log) -> None:

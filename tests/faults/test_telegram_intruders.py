@@ -15,21 +15,14 @@ from cockpit.model import CockpitError, ProposalState, Verdict
 from cockpit.serve.telegram import door
 from cockpit.store.store import Store
 from cockpit.store.telegram import Button, Denial, Person
-from tests.telegram.scene import ADA, BOB, EVE, MALLORY, Scene
+from tests.telegram.scene import ADA, BOB, EVE, MALLORY, Scene, scenes
 from tests.unit.store_examples import Log
 
 
 @pytest.fixture
 def scene_of(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
-    scenes: list[Scene] = []
-
-    def make(**more: Any) -> Scene:
-        scenes.append(Scene(tmp_path, **more))
-        return scenes[-1]
-
-    yield make
-    for scene in scenes:
-        scene.stop()
+    with scenes(tmp_path, faultless=False) as make:
+        yield make
 
 
 def decided(scene: Scene) -> dict[int, Verdict]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.cli.exits import CONFIG, IO, OK, TEMPORARY
+from cockpit.lab import ports
 from cockpit.model import Alert, ChangeState, ProposalState, Severity
 from cockpit.store.store import Store
 from tests.faults.daemon_world import Place, effects, end, listening, timed_end, until
@@ -187,15 +188,15 @@ def test_a_change_is_not_interrupted_by_a_new_config(place: Place) -> None:
 def healthy(port: int) -> bool:
     with (
         contextlib.suppress(OSError),
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=5) as answer,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=60) as answer,
     ):
         return bool(answer.status == OK_HTTP)
     return False
 
 
 def test_a_channel_that_fails_is_told_once_tried_again_and_stops_nothing(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = ports.reserve()
+    with socket.create_server(("127.0.0.1", port)) as taken:
         place.configure(f'[http]\nbind = "127.0.0.1:{port}"')
         with place.daemon(), place.reader() as reader:
             until(lambda: "The channel http failed and is started again" in place.said())
@@ -209,8 +210,7 @@ def test_a_channel_that_fails_is_told_once_tried_again_and_stops_nothing(place: 
 
 
 def test_sighup_opens_and_closes_channels_as_the_new_config_says(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.reserve()
     with place.daemon() as daemon:
         assert not healthy(port)
         place.configure(f'[http]\nbind = "127.0.0.1:{port}"')
@@ -226,17 +226,19 @@ def received(manager: socket.socket) -> list[str]:
 
 
 def test_systemd_is_told_when_it_is_ready_reloads_lives_and_ends(place: Place, tmp_path: Path) -> None:
-    with listening(tmp_path / "notify") as manager:
-        with place.daemon(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000") as daemon:
-            told = [line for _ in range(6) for line in received(manager)]
-            assert {"READY=1", "WATCHDOG=1"} <= set(told)
-            assert any(line.startswith("STATUS=") and "services" in line for line in told)
-            daemon.send_signal(signal.SIGHUP)
-            told = until_told(manager, "READY=1")
-            assert told.index("RELOADING=1") < told.index("READY=1")
-            daemon.send_signal(signal.SIGTERM)
-            until_told(manager, "STOPPING=1")
-            assert daemon.wait(60) == OK
+    with (
+        listening(tmp_path / "notify") as manager,
+        place.daemon(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000") as daemon,
+    ):
+        told = [line for _ in range(6) for line in received(manager)]
+        assert {"READY=1", "WATCHDOG=1"} <= set(told)
+        assert any(line.startswith("STATUS=") and "services" in line for line in told)
+        daemon.send_signal(signal.SIGHUP)
+        told = until_told(manager, "READY=1")
+        assert told.index("RELOADING=1") < told.index("READY=1")
+        daemon.send_signal(signal.SIGTERM)
+        until_told(manager, "STOPPING=1")
+        assert daemon.wait(60) == OK
 
 
 def until_told(manager: socket.socket, word: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cockpit.lab import ports
 from cockpit.model import IncidentStatus
 from tests.integration.http_world import TOKENS, cockpit, until
 
@@ -41,9 +41,7 @@ receivers:
 @contextlib.asynccontextmanager
 async def alertmanager(folder: Path, cockpit_port: int) -> AsyncIterator[httpx.AsyncClient]:
     """Run Alertmanager with cockpit as its receiver; a client of its API."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.reserve()
     config = folder / "alertmanager.yml"
     config.write_text(CONFIG.format(port=cockpit_port, token=TOKENS["prometheus"][0]))
     process = await asyncio.create_subprocess_exec(

@@ -45,13 +45,6 @@ NASTY = 'x"} 1\nfake_metric{a="b'
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    made = Log(tmp_path / "data")
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     (tmp_path / "data").mkdir(mode=0o700)
     settings = Settings(data_folder=tmp_path / "data", services=(world.service(tmp_path),), operator="ann")

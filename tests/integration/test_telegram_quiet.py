@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,21 +15,13 @@ from cockpit.serve.telegram.pace import morning, quiet_end
 from cockpit.text import Redactor
 from tests.corpus import hostile, known_secrets, secret_lines
 from tests.telegram.bot_api import TOKEN
-from tests.telegram.scene import ADA, BOB, EVE, Scene
+from tests.telegram.scene import ADA, BOB, EVE, Scene, scenes
 
 
 @pytest.fixture
 def scene_of(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
-    scenes: list[Scene] = []
-
-    def make(**more: Any) -> Scene:
-        scenes.append(Scene(tmp_path, **more))
-        return scenes[-1]
-
-    yield make
-    for scene in scenes:
-        scene.stop()
-        assert scene.api.problems == []
+    with scenes(tmp_path, faultless=True) as make:
+        yield make
 
 
 def alert(number: int, severity: Severity = Severity.WARNING, summary: str = "It is wrong") -> Alert:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from cockpit.lab import ports
+
 
 @dataclass(frozen=True)
 class Request:
@@ -37,10 +39,11 @@ class Receiver:
     """What it answers whatever is asked; 0 leaves it to `answer`."""
 
     def __post_init__(self) -> None:
-        self._open(0)
-        self.port = self._server.server_port
+        self.port = ports.reserve()
+        self.open()
 
-    def _open(self, port: int) -> None:
+    def open(self) -> None:
+        """Answer at its port, as at first so after it was stopped."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,7 +69,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -74,10 +77,6 @@ class Receiver:
         """Nobody answers at its port any more."""
         self._server.shutdown()
         self._server.server_close()
-
-    def start_again(self) -> None:
-        """Answer at the same port again."""
-        self._open(self.port)
 
     @property
     def url(self) -> str:

@@ -208,7 +208,7 @@ async def test_nothing_is_lost_while_the_receiver_is_down(desk: Desk) -> None:
     for number in range(5):
         desk.open(number)
         assert await desk.tell(400.0) == []
-    desk.receiver.start_again()
+    desk.receiver.open()
     lines = list(itertools.chain(*[await desk.tell(400.0) for _ in range(3)]))
     assert sorted(line.split(":")[0] for line in lines) == [f"[warning] redis/{number}" for number in range(5)]
     told = [event.text for event in desk.log.store.reader.events() if event.kind == "note"]

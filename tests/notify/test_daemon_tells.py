@@ -59,7 +59,7 @@ def test_a_daemon_that_is_killed_while_nobody_listens_tells_all_of_it_once_after
         process = place.spawn()
         with_trouble(place, process)
         end(process, signal.SIGKILL)
-    phone.start_again()
+    phone.open()
     with place.daemon(), place.reader() as reader:
         proposal = place.waiting(reader)
         until(lambda: any(f"cockpit approve {proposal.id} " in line for line in phone.lines))
@@ -202,7 +202,7 @@ async def test_the_dead_man_hears_of_trouble_and_of_nobody(tmp_path: Path) -> No
     watch.stop()
     for _ in range(3):
         await deadman.ping()
-    watch.start_again()
+    watch.open()
     await deadman.ping()
     assert told == [
         "The dead-man's ping is not heard: nobody answers it.",

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from cockpit.lab import ports
 from tests.telegram.contract import METHODS, Refusal, checked
 
 TOKEN = "4242424242:AAtestTokenOfTheStubServer_0123456789"
@@ -64,7 +65,7 @@ class BotApi:
         self._last = 0
         self._changed = threading.Condition()
         self._server: ThreadingHTTPServer | None = None
-        self.port = 0
+        self.port = ports.reserve()
         self._ended = False
 
     @property
@@ -79,7 +80,6 @@ class BotApi:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Bound)
         self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
         self._ended = False
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,21 @@ USERS = (
     Operator(BOB, "Bob", frozenset({Right.SEE, Right.APPROVE})),
     Operator(EVE, "Eve", frozenset({Right.SEE})),
 )
+
+
+@contextlib.contextmanager
+def scenes(folder: Path, *, faultless: bool) -> Iterator[Callable[..., Scene]]:
+    """Makes scenes, and stops them in the end; in a faultless one no request may have been refused."""
+    made: list[Scene] = []
+
+    def make(**more: Any) -> Scene:
+        made.append(Scene(folder, **more))
+        return made[-1]
+
+    yield make
+    for scene in made:
+        scene.stop()
+        assert not faultless or scene.api.problems == []
 
 
 class Scene:

@@ -58,6 +58,9 @@ class Log:
     def path(self) -> Path:
         return self.folder / "cockpit.db"
 
+    def problems(self) -> list[Problem]:
+        return verify(self.path, self.folder / "audit.key", [self.folder / "audit.head"])
+
     def opened(self, service: str = "redis/main", name: str = "redis-down") -> int:
         """An incident that an alert opened."""
         return self.store.ingest_alerts([alert(service, name)])[0]

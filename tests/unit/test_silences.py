@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -24,13 +23,6 @@ SERVICES = {
         Service("host/nas"),
     )
 }
-
-
-@pytest.fixture
-def log(tmp_path: Path):
-    log = Log(tmp_path)
-    yield log
-    log.store.close()
 
 
 def silences(log: Log, *windows: Maintenance) -> Silences:

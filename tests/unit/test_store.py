@@ -6,7 +6,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ from cockpit.store.connection import SCHEMA
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
 from tests.unit.store_examples import START, Log, alert, health, services
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    made = Log(tmp_path / "data")
-    yield made
-    made.store.close()
 
 
 def test_the_file_its_key_and_its_folder_are_private(log: Log) -> None:

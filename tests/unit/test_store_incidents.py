@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from cockpit.model import (
@@ -16,13 +13,6 @@ from cockpit.model import (
     Severity,
 )
 from tests.unit.store_examples import START, Log, alert
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    made = Log(tmp_path / "data")
-    yield made
-    made.store.close()
 
 
 def test_an_alert_opens_an_incident_that_bears_its_summary(log: Log) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ import pytest
 from cockpit.model import Approval, ChangeState, CockpitError, ProposalState, Verdict, digest
 from cockpit.store.store import Store
 from tests.unit.store_examples import START, Log, call_of, plan_of_one
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    made = Log(tmp_path / "data")
-    yield made
-    made.store.close()
 
 
 def state_of(log: Log, proposal: int) -> ProposalState:
