@@ -317,6 +317,20 @@ class Engine:
         ask = partial(self.store.inquiries.ask, incident, about, question.strip(), self.operator)
         return await asyncio.to_thread(partial(ask, estimate=None, wait=self.settings.models.ask))
 
+    async def answer(self, inquiry: int) -> None:
+        """Answer one question here, without the agent: nothing is probed meanwhile, and nothing changed.
+
+        An engine that does not act leaves it to the one that does.
+        """
+        models = self._models() if self.acts else None
+        asking = self._asking(models, Analyst(self.registry, self.store, self.services, self.library))
+        if models is None or asking is None:
+            return
+        try:
+            await asking.see_through(inquiry)
+        finally:
+            await models.close()
+
     async def allow(self, inquiry: int) -> None:
         """Let a model be asked that waits for a yes. Raises CockpitError when it does not wait."""
         await asyncio.to_thread(self.store.inquiries.allow, inquiry, self.operator)

@@ -13,6 +13,8 @@ from cockpit.model import CockpitError, Diagnosis, Incident, Role
 from cockpit.model.inquiries import Estimate, Inquiry, InquiryState
 from cockpit.store.connection import StoreError
 
+LOOK = 0.1
+"""Seconds between two looks for a person's yes."""
 MOST = 3
 """Inquiries into one bout of an incident; then a person is asked."""
 
@@ -34,8 +36,8 @@ class Asking:
         self.store.inquiries.abandoned()
 
     def open(self) -> list[Inquiry]:
-        """What may begin, oldest first."""
-        return [each for each in self.store.reader.asked.unended() if each.state is InquiryState.OPEN]
+        """What there is to do: inquiries that may begin, and questions that have no price yet; oldest first."""
+        return [each for each in self.store.reader.asked.unended() if each.state is InquiryState.OPEN or unpriced(each)]
 
     def warm(self) -> None:
         """Let the models be ready by the time they are asked."""
@@ -84,9 +86,30 @@ class Asking:
             return diagnosis, ""
         return diagnosis, _told(after)
 
+    async def _price(self, inquiry: Inquiry) -> None:
+        """Write what answering a question would cost; it ends where no model can be asked."""
+        try:
+            estimate = await self.questions.price(inquiry)
+        except StoreError:
+            raise
+        except CockpitError as error:
+            self.store.inquiries.finish(inquiry.id, InquiryState.FAILED, str(error))
+            return
+        self.store.inquiries.estimated(inquiry.id, estimate)
+
+    async def see_through(self, inquiry: int) -> None:
+        """Take one question all the way: its price, a person's yes where it waits for one, its answer."""
+        await self.answer(self.store.reader.asked.inquiry(inquiry))
+        find = self.store.reader.asked.inquiry
+        while (asked := find(inquiry)).state is InquiryState.ASKING:  # noqa: ASYNC110  another process may say yes
+            await asyncio.sleep(LOOK)
+        await self.answer(asked)
+
     async def answer(self, inquiry: Inquiry) -> None:
-        """Answer an open question, unless another does."""
-        if self.store.inquiries.begin(inquiry.id):
+        """Answer an open question, unless another does; of one that waits for a yes, tell what it would cost."""
+        if unpriced(inquiry):
+            await self._price(inquiry)
+        elif self.store.inquiries.begin(inquiry.id):
             await self.questions.work(inquiry)
 
     def over(self, incident: Incident) -> None:
@@ -136,6 +159,11 @@ class Asking:
         since = min((raised.alert.starts_at for raised in firing), default=incident.opened_at)
         asked = self.store.reader.asked.of(incident.id)
         return sum(not each.question and each.created_at >= since for each in asked)
+
+
+def unpriced(inquiry: Inquiry) -> bool:
+    """Whether it is a question that waits for a yes, and nobody has told yet for how much."""
+    return inquiry.state is InquiryState.ASKING and bool(inquiry.question) and inquiry.estimate is None
 
 
 def _waits(estimate: Estimate | None) -> str:

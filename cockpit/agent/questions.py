@@ -16,9 +16,9 @@ from cockpit.agent.offers import Toolbox
 from cockpit.agent.prompts import prompt
 from cockpit.agent.quoting import quoted
 from cockpit.agent.topology import near
-from cockpit.llm.conversation import Message, Reply, Speaker
+from cockpit.llm.conversation import Message, Prompt, Reply, Speaker
 from cockpit.model import JSON, Incident, IncidentStatus, Severity
-from cockpit.model.inquiries import Inquiry, InquiryState
+from cockpit.model.inquiries import Estimate, Inquiry, InquiryState
 from cockpit.text import clean, shorten
 
 BEFORE, INCIDENTS, NOTES = 4, 8, 3
@@ -31,16 +31,19 @@ class Questions:
 
     investigator: Investigator
 
+    async def price(self, inquiry: Inquiry) -> Estimate:
+        """What answering a question would cost. Raises NoModel when none can be asked."""
+        incident = self._incident(inquiry)
+        looks = self._looks(inquiry, incident)
+        first = Prompt(tuple(self._first(inquiry, incident, looks)), looks.toolbox.offers(conclude=False))
+        return await self.investigator.models.estimate(first, severity=_severity(incident), hard=False)
+
     async def work(self, inquiry: Inquiry) -> None:
         """Answer a question, and end its inquiry, which was begun before."""
-        analyst = self.investigator.analyst
-        log = analyst.store.inquiries
-        incident = analyst.store.reader.incident(inquiry.incident) if inquiry.incident else None
+        log = self.investigator.analyst.store.inquiries
+        incident = self._incident(inquiry)
         with ending(log, inquiry):
-            toolbox = Toolbox(analyst.registry, analyst.services, self._scope(inquiry, incident))
-            runs = self.investigator.runs(incident) if incident else []
-            looks = Looks(inquiry, toolbox, analyst, log.chose, runs, self.investigator.settings.calls)
-            severity = incident.severity if incident else Severity.INFO
+            looks, severity = self._looks(inquiry, incident), _severity(incident)
             first = self._first(inquiry, incident, looks)
             dialogue = Dialogue(self.investigator.models, log, inquiry, severity, False, first)
             async with asyncio.timeout(TIME_LIMIT):
@@ -59,6 +62,16 @@ class Questions:
                     raise Ended("It answers nothing.")
                 return reply
             await dialogue.go_on(reply, looks, now="answer_now")
+
+    def _incident(self, inquiry: Inquiry) -> Incident | None:
+        return self.investigator.analyst.store.reader.incident(inquiry.incident) if inquiry.incident else None
+
+    def _looks(self, inquiry: Inquiry, incident: Incident | None) -> Looks:
+        analyst = self.investigator.analyst
+        toolbox = Toolbox(analyst.registry, analyst.services, self._scope(inquiry, incident))
+        runs = self.investigator.runs(incident) if incident else []
+        chose = analyst.store.inquiries.chose
+        return Looks(inquiry, toolbox, analyst, chose, runs, self.investigator.settings.calls)
 
     def _scope(self, inquiry: Inquiry, incident: Incident | None) -> list[str]:
         services = self.investigator.analyst.services
@@ -111,3 +124,7 @@ class Questions:
         answered = [each for each in earlier if each.question and each.answer and each.id < inquiry.id]
         for each in reversed(answered[:BEFORE]):
             yield f"{told(each.question, 300)} Answered: {quoted(str(each.answer.get('text', '')), 600)}"
+
+
+def _severity(incident: Incident | None) -> Severity:
+    return incident.severity if incident else Severity.INFO

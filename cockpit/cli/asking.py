@@ -23,6 +23,8 @@ from widgets.figures import dollars
 
 LOOK = 0.2
 """Seconds between two looks at what came meanwhile."""
+PRICED = 30.0
+"""Seconds after which a yes is asked for without knowing what it costs."""
 WAITS = 900.0
 """Seconds after which the answer is no longer waited for, where another process works on it."""
 ENDS = {InquiryState.ANSWERED: OK, InquiryState.DECLINED: DENIED}
@@ -42,19 +44,31 @@ def ask(arguments: Namespace) -> int:
 async def _ask(settings: Settings, arguments: Namespace) -> int:
     with engine(settings, act=True) as running:
         asked = await running.ask(arguments.question, incident=arguments.incident, service=arguments.service)
-        if asked.state is InquiryState.ASKING:
-            await _answer(running, asked, yes=arguments.yes)
-        works = asyncio.create_task(running.run())
+        works = asyncio.create_task(running.answer(asked.id)) if running.acts else None
         try:
+            if asked.state is InquiryState.ASKING:
+                await _agree(running, await _priced(running, asked), yes=arguments.yes)
             ended = await _followed(running, asked.id, works)
         finally:
-            running.stop()
-            await works
+            if works:
+                works.cancel()
+                await asyncio.wait([works])
         return _told(running.reader, ended, json=arguments.json)
 
 
-async def _answer(running: Engine, inquiry: Inquiry, *, yes: bool) -> None:
+async def _priced(running: Engine, inquiry: Inquiry) -> Inquiry:
+    """The inquiry once somebody told what it would cost, or it ended; as it is when that takes too long."""
+    until = time.monotonic() + PRICED
+    while time.monotonic() < until and inquiry.estimate is None and not inquiry.state.ended:
+        await asyncio.sleep(LOOK)
+        inquiry = running.reader.asked.inquiry(inquiry.id)
+    return inquiry
+
+
+async def _agree(running: Engine, inquiry: Inquiry, *, yes: bool) -> None:
     """Let a model be asked, or none, as the person at the terminal says; who goes away says no."""
+    if inquiry.state.ended:
+        return
     if inquiry.estimate:
         cost = f"about {dollars(inquiry.estimate.dollars)}, the first prompt {inquiry.estimate.tokens} tokens"
         output.talk(f"{inquiry.estimate.model} would be asked first: {cost}.")
@@ -65,11 +79,14 @@ async def _answer(running: Engine, inquiry: Inquiry, *, yes: bool) -> None:
         await (running.allow if agreed else running.decline)(inquiry.id)
 
 
-async def _followed(running: Engine, inquiry: int, works: asyncio.Task[None]) -> Inquiry:
-    """The inquiry once it has ended; what comes meanwhile is told. Raises what ends the engine before."""
+async def _followed(running: Engine, inquiry: int, works: asyncio.Task[None] | None) -> Inquiry:
+    """The inquiry once it has ended; what comes meanwhile is told. Raises what ends the work on it before."""
     shown, until = Shown(running.reader, inquiry), time.monotonic() + WAITS
     while not (now := running.reader.asked.inquiry(inquiry)).state.ended and time.monotonic() < until:
         shown.more(now)
+        if works is None:
+            await asyncio.sleep(LOOK)
+            continue
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(works), LOOK)
             break

@@ -55,6 +55,19 @@ class Inquiries:
             _tell(log, found, _asked(question, estimate, wait=wait), by)
             return _inquiry(log, found)
 
+    def estimated(self, inquiry: int, estimate: Estimate) -> None:
+        """Write what an inquiry that waits for a yes would cost; nothing where it waits no longer."""
+        with self._begin() as log:
+            changed = log.execute(
+                "update inquiry set model = ?, tokens = ?, dollars = ? where id = ? and state = 'asking'",
+                estimate.model,
+                estimate.tokens,
+                estimate.dollars,
+                inquiry,
+            )
+            if changed:
+                _tell(log, inquiry, f"{_costs(estimate)}; it waits for a yes.", Role.ANALYST)
+
     def allow(self, inquiry: int, by: str) -> None:
         """Let an inquiry begin that waits for a yes. Raises CockpitError when it does not wait."""
         self._move(inquiry, (InquiryState.ASKING,), InquiryState.OPEN, by, f"{by} lets a model be asked.")
@@ -212,8 +225,11 @@ def _asked(question: str, estimate: Estimate | None, *, wait: bool) -> str:
     what = f"Asks: {question}" if question else "No runbook explains it: a model may."
     if estimate is None:
         return what
-    cost = f"{estimate.model} would be asked first, for about ${estimate.dollars:.4f}"
-    return f"{what} {cost}" + ("; it waits for a yes." if wait else ".")
+    return f"{what} {_costs(estimate)}" + ("; it waits for a yes." if wait else ".")
+
+
+def _costs(estimate: Estimate) -> str:
+    return f"{estimate.model} would be asked first, for about ${estimate.dollars:.4f}"
 
 
 def _told(call: ModelCall) -> str:

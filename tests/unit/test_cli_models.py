@@ -99,6 +99,8 @@ def acting(home: Home, state: InquiryState = InquiryState.ANSWERED) -> Iterator[
                 for each in store.reader.asked.unended():
                     if each.state is InquiryState.OPEN and store.inquiries.begin(each.id):
                         answer(store, each.id)
+                    elif each.estimate is None:
+                        store.inquiries.estimated(each.id, Estimate("mini", 900, 0.0084))
                 stop.wait(0.02)
 
     def answer(store: Store, inquiry: int) -> None:
@@ -200,6 +202,7 @@ def test_a_person_agrees_at_the_terminal(home, typed, status, ends):
     with acting(home):
         ended, written = at_a_terminal(home, typed, "ask", "Is it well?")
     assert ended == status and "Type yes to ask a model:" in written, written
+    assert "mini would be asked first: about $0.0084, the first prompt 900 tokens." in written
     assert f"Inquiry 1 is {ends}" in written
     assert ("The value is old." in written) == (status == 0)
 
