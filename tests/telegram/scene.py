@@ -17,7 +17,7 @@ from cockpit.serve.telegram import serve
 from cockpit.serve.telegram.pace import Pace
 from cockpit.settings import PolicySettings, Settings
 from cockpit.settings.tables import Secret
-from cockpit.settings.values import Operator, Origin, Right, TelegramSettings
+from cockpit.settings.values import Operator, Origin, Right, TelegramSettings, WebhookSettings
 from cockpit.text import Redactor
 from tests.faults import world
 from tests.integration.test_incident import RUNBOOK
@@ -26,7 +26,9 @@ from tests.telegram.bot_api import TOKEN, BotApi, Shown
 ADA, BOB, EVE, MALLORY = 1001, 1002, 1003, 6666
 """Ada may do everything, Bob approve what is not critical, Eve only look; Mallory is nobody."""
 FAST = Pace(hold=1.0, gather=0.4, settle=0.05, look=0.02, private=0.0, group=0.0, poll=5.0, timeout=3.0,
-            longest_pause=0.2, type_name=20.0)  # fmt: skip
+            longest_pause=0.2, check=0.2, type_name=20.0)  # fmt: skip
+PUBLIC = "https://ops.example.net/telegram"
+"""The public address of a webhook; the Bot API server has to be told where it leads to."""
 USERS = (
     Operator(ADA, "Ada", frozenset(Right)),
     Operator(BOB, "Bob", frozenset({Right.SEE, Right.APPROVE})),
@@ -68,6 +70,12 @@ class Scene:
         self._task: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
         self._pressed: set[tuple[int, str]] = set()
+
+    def with_webhook(self, webhook: WebhookSettings | None) -> TelegramSettings:
+        """Have updates brought there from the next start on, or asked for."""
+        telegram = replace(self.telegram, webhook=webhook)
+        self.settings = replace(self.settings, telegram=telegram)
+        return telegram
 
     def start(self, *, agent: bool = True) -> Scene:
         """Run the engine's agent, if wanted, with Telegram beside it."""
