@@ -179,6 +179,19 @@ class Operator:
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """Where Telegram brings updates to, instead of being asked for them."""
+
+    url: str
+    """The public address that Telegram calls."""
+    host: str = "127.0.0.1"
+    port: int = 8443
+    """Where we listen: behind a proxy that ends TLS, or with a certificate of our own."""
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
 class TelegramSettings:
     """The bot, its one chat, and who may do what there: the table `[telegram]`."""
 
@@ -193,3 +206,5 @@ class TelegramSettings:
     """New incidents a minute beyond which they come as one summary."""
     two_people_for_critical: bool = False
     """Whether changes to critical services need two different people who approve over Telegram."""
+    webhook: WebhookSettings | None = None
+    """Without one, Telegram is asked for updates, and nothing has to be open."""

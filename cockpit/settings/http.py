@@ -34,7 +34,8 @@ def http(found: Found) -> HttpSettings | None:
     return settings
 
 
-def _address(keys: Keys, raw: Any, origin: Origin) -> tuple[str, int]:
+def address(keys: Keys, raw: Any, origin: Origin) -> tuple[str, int]:
+    """Host and port to listen on."""
     text: str = fitted(keys, raw, origin, str)
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) <= 65535 or (":" in host and not host.startswith("[")):
@@ -44,7 +45,8 @@ def _address(keys: Keys, raw: Any, origin: Origin) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _file(keys: Keys, raw: Any, origin: Origin) -> Path:
+def file(keys: Keys, raw: Any, origin: Origin) -> Path:
+    """A file, from the config's own folder on."""
     beside = origin.file.parent if origin.file else Path()
     return (beside / Path(fitted(keys, raw, origin, str)).expanduser()).absolute()
 
@@ -161,10 +163,10 @@ TOKEN = {
     "scopes": Key(required=True, read=_scopes),
 }
 HTTP = {
-    "bind": Key(read=_address),
+    "bind": Key(read=address),
     "tokens": Key(read=_tokens),
-    "tls_certificate": Key(read=_file),
-    "tls_key": Key(read=_file),
+    "tls_certificate": Key(read=file),
+    "tls_key": Key(read=file),
     "body_limit_kb": Key(int, least=1),
     "connections": Key(int, least=8),
     "requests_per_second": Key(int, least=1),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,6 +96,15 @@ async def cockpit(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine, and its key."""
+    certificate, key = folder / "c.pem", folder / "k.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=cockpit"]
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    return certificate, key
 
 
 def alert(name: str = "DiskFull", status: str = "firing", **labels: str) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from datetime import UTC, datetime
 
@@ -16,7 +15,7 @@ from cockpit.serve.http.server import Server
 from cockpit.serve.http.signs import UNREPEATED, Ends, Watchdog
 from cockpit.settings.daemon import AlertmanagerSettings, HttpSettings, Matcher
 from cockpit.store.intake import Cleared
-from tests.integration.http_world import alert, cockpit, until, webhook
+from tests.integration.http_world import alert, cockpit, self_signed, until, webhook
 
 
 def in_(seconds: float) -> str:
@@ -252,24 +251,7 @@ async def test_a_person_decides_when_the_monitor_finds_trouble_too(tmp_path):
 
 
 async def test_over_tls_it_is_the_same_and_without_it_nothing_is_said(tmp_path):
-    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
-    subject = ["-subj", "/CN=cockpit", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-    ]
-    subprocess.run([*made, *subject], check=True, capture_output=True)
-    async with cockpit(tmp_path, agent=False, tls=(certificate, key)) as running:
+    async with cockpit(tmp_path, agent=False, tls=self_signed(tmp_path)) as running:
         assert (await running.post(webhook(alert()))).status_code == 200
         async with httpx.AsyncClient() as plain:
             with pytest.raises(httpx.TransportError):

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cockpit.lab import ports
 from tests.telegram.contract import METHODS, Refusal, checked
+from tests.telegram.courier import Courier
 
 TOKEN = "4242424242:AAtestTokenOfTheStubServer_0123456789"
 BOT = {"id": 4242424242, "is_bot": True, "first_name": "Cockpit", "username": "cockpit_test_bot"}
@@ -58,6 +59,7 @@ class BotApi:
         self.messages: dict[int, Shown] = {}
         self.answered: dict[str, float] = {}
         self.commands: list[dict[str, str]] = []
+        self.courier = Courier(self)
         self._updates: list[dict[str, Any]] = []
         self._pressed: set[str] = set()
         self._counts: dict[str, int] = {}
@@ -82,6 +84,7 @@ class BotApi:
         self._server.daemon_threads = True
         self._ended = False
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self.courier.run, daemon=True).start()
 
     def stop(self) -> None:
         """Let nothing answer at the address any more."""
@@ -176,14 +179,37 @@ class BotApi:
         self.commands = commands
         return True
 
+    def _setWebhook(self, url: str, **more: Any) -> bool:
+        with self._changed:
+            self.courier.called(url, **more)
+            self._changed.notify_all()
+        return True
+
+    def _deleteWebhook(self, drop_pending_updates: bool = False) -> bool:
+        with self._changed:
+            self.courier.called("")
+            self._updates = [] if drop_pending_updates else self._updates
+        return True
+
+    def _getWebhookInfo(self) -> dict[str, Any]:
+        with self._changed:
+            return {**self.courier.info(), "has_custom_certificate": False, "pending_update_count": len(self._updates)}
+
+    def wanted(self, allowed: Any) -> list[dict[str, Any]]:
+        """The updates that wait, of the kinds that were asked for."""
+        wanted = {"update_id", *(allowed or ("message", "callback_query", "edited_message"))}
+        return [each for each in self._updates if not self.filters or set(each) <= wanted]
+
     def _getUpdates(
         self, offset: int = 0, limit: int = 100, timeout: int = 0, allowed_updates: Any = ()
     ) -> list[dict[str, Any]]:
         with self._changed:
+            if self.courier.url:
+                raise Refusal(409, "Conflict: can't use getUpdates method while webhook is active; "
+                                   "use deleteWebhook to delete the webhook first")  # fmt: skip
             self._updates = [each for each in self._updates if each["update_id"] >= offset]
             self._changed.wait_for(lambda: self._updates or self._ended, timeout)
-            wanted = {"update_id", *(allowed_updates or ("message", "callback_query", "edited_message"))}
-            return [each for each in self._updates if not self.filters or set(each) <= wanted][:limit]
+            return self.wanted(allowed_updates)[:limit]
 
     def _sendMessage(self, chat_id: Any, text: str, **more: Any) -> dict[str, Any]:
         return self._show(chat_id, text, more)
@@ -321,7 +347,7 @@ def parameters(query: str, content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def _typed(name: str, value: Any) -> Any:
-    if not isinstance(value, str) or name in ("text", "caption", "callback_query_id", "url"):
+    if not isinstance(value, str) or name in ("text", "caption", "callback_query_id", "url", "secret_token"):
         return value
     try:
         return json.loads(value)

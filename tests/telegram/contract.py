@@ -6,8 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
+WEBHOOK_PORTS = (443, 80, 88, 8443)
+KINDS = {"message", "edited_message", "channel_post", "edited_channel_post", "inline_query", "callback_query",
+         "my_chat_member", "chat_member", "poll", "poll_answer", "message_reaction"}  # fmt: skip
 STYLES = {"bold", "italic", "underline", "strikethrough", "code", "pre", "blockquote"}
 
 
@@ -31,7 +35,15 @@ REPLY = Parameter(dict)
 METHODS: dict[str, dict[str, Parameter]] = {
     "getMe": {},
     "deleteWebhook": {"drop_pending_updates": Parameter(bool)},
-    "setWebhook": {"url": Parameter(str, True), "secret_token": Parameter(str), "allowed_updates": Parameter(list)},
+    "setWebhook": {
+        "url": Parameter(str, True),
+        "ip_address": Parameter(str),
+        "max_connections": Parameter(int),
+        "allowed_updates": Parameter(list),
+        "drop_pending_updates": Parameter(bool),
+        "secret_token": Parameter(str),
+    },
+    "getWebhookInfo": {},
     "setMyCommands": {"commands": Parameter(list, True), "scope": Parameter(dict), "language_code": Parameter(str)},
     "getUpdates": {
         "offset": Parameter(int),
@@ -151,10 +163,37 @@ def _seconds(value: int) -> None:
         raise Refusal(400, "Bad Request: timeout is out of range")
 
 
+def _webhook(url: str) -> None:
+    parts = urlsplit(url)
+    if url and (parts.scheme != "https" or not parts.hostname):
+        raise Refusal(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
+    if url and (parts.port or 443) not in WEBHOOK_PORTS:
+        raise Refusal(400, "Bad Request: bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
+
+
+def _secret(token: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", token):
+        raise Refusal(400, "Bad Request: secret token contains unallowed characters")
+
+
+def _connections(value: int) -> None:
+    if not 1 <= value <= 100:
+        raise Refusal(400, "Bad Request: max_connections is out of range")
+
+
+def _kinds(kinds: list[Any]) -> None:
+    if not all(kind in KINDS for kind in kinds):
+        raise Refusal(400, "Bad Request: unknown kind of update")
+
+
 LIMITS: dict[str, Callable[[Any], None]] = {
     "text": _text,
     "reply_markup": _markup,
     "commands": _commands,
     "caption": _at_most(1024, "message caption"),
     "timeout": _seconds,
+    "url": _webhook,
+    "secret_token": _secret,
+    "max_connections": _connections,
+    "allowed_updates": _kinds,
 }

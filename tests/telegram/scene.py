@@ -16,7 +16,7 @@ from cockpit.model import Call, Proposal, ProposalState, Service
 from cockpit.serve.telegram import serve
 from cockpit.serve.telegram.pace import Pace
 from cockpit.settings import PolicySettings, Settings
-from cockpit.settings.daemon import Operator, Right, TelegramSettings
+from cockpit.settings.daemon import Operator, Right, TelegramSettings, WebhookSettings
 from cockpit.settings.tables import Secret
 from cockpit.settings.values import Origin
 from cockpit.text import Redactor
@@ -27,7 +27,9 @@ from tests.telegram.bot_api import TOKEN, BotApi, Shown
 ADA, BOB, EVE, MALLORY = 1001, 1002, 1003, 6666
 """Ada may do everything, Bob approve what is not critical, Eve only look; Mallory is nobody."""
 FAST = Pace(hold=1.0, gather=0.4, settle=0.05, look=0.02, private=0.0, group=0.0, poll=5.0, timeout=3.0,
-            longest_pause=0.05, type_name=20.0)  # fmt: skip
+            longest_pause=0.2, check=0.2, type_name=20.0)  # fmt: skip
+PUBLIC = "https://ops.example.net/telegram"
+"""The public address of a webhook; the Bot API server has to be told where it leads to."""
 USERS = (
     Operator(ADA, "Ada", frozenset(Right)),
     Operator(BOB, "Bob", frozenset({Right.SEE, Right.APPROVE})),
@@ -84,6 +86,12 @@ class Scene:
         self._task: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
         self._pressed: set[tuple[int, str]] = set()
+
+    def with_webhook(self, webhook: WebhookSettings | None) -> TelegramSettings:
+        """Have updates brought there from the next start on, or asked for."""
+        telegram = replace(self.telegram, webhook=webhook)
+        self.settings = replace(self.settings, telegram=telegram)
+        return telegram
 
     def start(self, *, agent: bool = True) -> Scene:
         """Run the engine's agent, if wanted, with Telegram beside it."""

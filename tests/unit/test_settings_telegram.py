@@ -8,7 +8,7 @@ import pytest
 
 from cockpit.model import CockpitError
 from cockpit.settings import load, with_options
-from cockpit.settings.daemon import Operator, Right
+from cockpit.settings.daemon import Operator, Right, WebhookSettings
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 
@@ -94,3 +94,35 @@ def test_another_bot_api_server_may_stand_on_this_machine(tmp_path):
     text = GOOD.replace("chat = -1001", 'chat = -1001\nbase_url = "http://127.0.0.1:8081/"')
     settings = load(config(tmp_path, text), environ={}).telegram
     assert settings is not None and settings.base_url == "http://127.0.0.1:8081"
+
+
+def test_a_webhook_is_read_with_its_defaults(tmp_path):
+    text = GOOD + 'webhook = "https://ops.example.net/telegram"\n'
+    found = load(config(tmp_path, text), environ={}).telegram.webhook
+    assert found == WebhookSettings("https://ops.example.net/telegram", "127.0.0.1", 8443, None, None)
+    more = 'webhook_bind = "0.0.0.0:443"\nwebhook_certificate = "c.pem"\nwebhook_key = "/etc/k.pem"\n'
+    found = load(config(tmp_path, text + more), environ={}).telegram.webhook
+    assert (found.host, found.port, found.certificate, found.key) == (
+        "0.0.0.0", 443, tmp_path / "c.pem", Path("/etc/k.pem")
+    )  # fmt: skip
+    assert load(config(tmp_path, GOOD), environ={}).telegram.webhook is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('webhook = "http://ops.example.net/telegram"', "over TLS"),
+        ('webhook = "https://user@ops.example.net/"', "over TLS"),
+        ('webhook = "https://ops.example.net/t?x=1"', "over TLS"),
+        ('webhook = "ops.example.net"', "over TLS"),
+        ('webhook = "https://ops.example.net:8080/"', "no port 8080"),
+        ('webhook_bind = "127.0.0.1:8443"', "what Telegram is to call"),
+        ('webhook = "https://ops.example.net/"\nwebhook_bind = "0.0.0.0:8443"', "without TLS"),
+        ('webhook = "https://ops.example.net/"\nwebhook_bind = "8443"', "no address"),
+        ('webhook = "https://ops.example.net/"\nwebhook_key = "k.pem"', "TLS needs both"),
+        ("webhook = true", "must be a text"),
+    ],
+)
+def test_a_webhook_that_could_not_be_safe_is_refused(tmp_path, text, said):
+    with pytest.raises(CockpitError, match=said):
+        load(config(tmp_path, f"{GOOD}{text}\n"), environ={})

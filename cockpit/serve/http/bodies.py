@@ -43,7 +43,7 @@ class Bodies:
         self._seconds = seconds
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    async def load(self, request: web.Request, read: Callable[[Any], Read]) -> Read:
+    async def load(self, request: web.BaseRequest, read: Callable[[Any], Read]) -> Read:
         """What is read from the JSON of the body; a large one is read beside the event loop.
 
         Raises Problem when it is no JSON, too large, too slow or compressed, and what `read` raises.
@@ -59,7 +59,7 @@ class Bodies:
             body = await self._bytes(request)
             return await asyncio.to_thread(lambda: read(parsed(body)))
 
-    async def _bytes(self, request: web.Request) -> bytes:
+    async def _bytes(self, request: web.BaseRequest) -> bytes:
         try:
             if request.content.is_eof():  # all of it came with the headers
                 return await request.read()

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from functools import partial
 
 from aiohttp import web
 
 from cockpit.engine import Engine
-from cockpit.model import CockpitError
 from cockpit.serve.http.access import Access
 from cockpit.serve.http.alerts import Alerts
 from cockpit.serve.http.bodies import Bodies
-from cockpit.serve.http.connections import Connection, Door
+from cockpit.serve.http.connections import Door
 from cockpit.serve.http.decisions import Decisions
 from cockpit.serve.http.gate import Gate
 from cockpit.serve.http.intake import Intake
 from cockpit.serve.http.limits import Limits
+from cockpit.serve.http.listening import LINGERS, listen, tls
 from cockpit.serve.http.owners import Owners
 from cockpit.serve.http.reads import Reads
 from cockpit.serve.http.routes import Handlers, add_routes
@@ -27,10 +25,6 @@ from cockpit.serve.http.stream import Stream
 from cockpit.serve.http_heartbeats import add_heartbeats
 from cockpit.serve.metrics import add_metrics
 from cockpit.settings.daemon import AlertmanagerSettings, HttpSettings
-
-BACKLOG = 1024
-LINGERS = 2.0
-"""Seconds that open answers have when the daemon ends."""
 
 
 class Server:
@@ -80,11 +74,16 @@ class Server:
 
     async def run(self) -> None:
         """Listen and answer until cancelled. Raises CockpitError when the address cannot be used."""
-        context = self._tls()
+        context = tls(self._settings.tls_certificate, self._settings.tls_key)
         runner = web.AppRunner(self.app(), shutdown_timeout=LINGERS)
         await runner.setup()
         try:
-            listening = await self._listen(runner, context)
+            assert runner.server is not None
+            listening = await listen(
+                runner.server, self.door, self._settings.host, self._settings.port, context=context, setting="http.bind"
+            )
+            self.port = listening.sockets[0].getsockname()[1]
+            self.listening.set()
             try:
                 async with asyncio.TaskGroup() as group:
                     for work in (self.intake.run(), self._stream.run(), watch(self._ends, self._watchdog)):
@@ -93,49 +92,3 @@ class Server:
                 listening.close()
         finally:
             await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
-        manager = runner.server
-        assert manager is not None
-        loop = asyncio.get_running_loop()
-        connection = partial(
-            Connection,
-            self.door,
-            manager,
-            loop=loop,
-            access_log=None,
-            keepalive_timeout=self._limits.idle_seconds,
-            lingering_time=LINGERS,
-            auto_decompress=False,
-        )
-        try:
-            server = await loop.create_server(
-                connection,
-                self._settings.host,
-                self._settings.port,
-                ssl=context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=self._limits.header_seconds if context else None,
-            )
-        except OSError as error:
-            raise CockpitError(
-                f"Nothing can listen on {self._settings.host}:{self._settings.port}: {error.strerror}.",
-                "Choose another address at http.bind, or end what holds it.",
-            ) from error
-        self.port = server.sockets[0].getsockname()[1]
-        self.listening.set()
-        return server
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if not self._settings.tls_certificate:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_cert_chain(self._settings.tls_certificate, self._settings.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise CockpitError(
-                f"The certificate {self._settings.tls_certificate} cannot be used: {error}.",
-                "Check both files of TLS, and that they belong together.",
-            ) from error
-        return context

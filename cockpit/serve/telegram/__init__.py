@@ -6,7 +6,7 @@ import asyncio
 
 from cockpit.engine import Engine
 from cockpit.model import Role
-from cockpit.serve.telegram.api import Later, TelegramError, connected
+from cockpit.serve.telegram.api import Hook, Later, TelegramError, connected
 from cockpit.serve.telegram.commands import MENU
 from cockpit.serve.telegram.listener import Listener
 from cockpit.serve.telegram.pace import Pace
@@ -52,16 +52,25 @@ async def _tell(teller: Teller, pace: Pace, news: asyncio.Event) -> None:
 
 
 async def _listen(listener: Listener) -> None:
-    listener.name = await _begun(listener)
-    await listener.run()
+    if listener.settings.webhook is None:
+        await _begin(listener, None)
+        await listener.run()
+    else:
+        from cockpit.serve.telegram.webhook import Webhook  # an HTTP server, which asking for updates does without
+
+        webhook = Webhook(listener, listener.settings.webhook)
+        async with webhook.listening():
+            await _begin(listener, webhook.hook)
+            await webhook.watch()
 
 
-async def _begun(listener: Listener) -> str:
-    """The bot's name, once Telegram has answered; meanwhile the log says why it does not."""
+async def _begin(listener: Listener, hook: Hook | None) -> None:
+    """Return once Telegram knows how updates are to come; meanwhile the log says why it does not."""
     pause, told = 0.5, False
     while True:
         try:
-            return await listener.api.begin(MENU)
+            listener.name = await listener.api.begin(MENU)
+            return await listener.api.deliver(hook)
         except TelegramError as error:
             if not told:
                 text = f"{error} Telegram is asked again until it works."

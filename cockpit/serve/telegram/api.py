@@ -70,6 +70,25 @@ Keys = Sequence[Sequence[Key]]
 
 
 @dataclass(frozen=True)
+class Hook:
+    """Where updates are to be brought to, and how whoever brings them shows that it is Telegram."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What Telegram says of a webhook."""
+
+    url: str
+    waiting: int
+    """Updates that it has not brought yet."""
+    why: str
+    """Why it could not bring one the last time that it failed; empty when it never did."""
+
+
+@dataclass(frozen=True)
 class Api:
     """The bot's requests. Each raises a TelegramError; none takes longer than the time limit."""
 
@@ -79,12 +98,25 @@ class Api:
     pace: Pace
 
     async def begin(self, commands: Sequence[tuple[str, str]]) -> str:
-        """Make sure that updates come by polling, put the commands into the menu; returns the bot's name."""
+        """Put the commands into the menu; returns the bot's name."""
         async with self._asked():
             me = await self.bot.get_me()
-            await self.bot.delete_webhook()
             await self.bot.set_my_commands(list(commands))
         return me.username or ""
+
+    async def deliver(self, hook: Hook | None) -> None:
+        """Have updates brought there, or with None kept until they are asked for; none of those that wait is lost."""
+        async with self._asked():
+            if hook is None:
+                await self.bot.delete_webhook()
+            else:
+                await self.bot.set_webhook(hook.url, secret_token=hook.secret, allowed_updates=list(WANTED))
+
+    async def delivery(self) -> Delivery:
+        """How the bringing of updates goes."""
+        async with self._asked():
+            found = await self.bot.get_webhook_info()
+        return Delivery(found.url, found.pending_update_count, found.last_error_message or "")
 
     async def updates(self, offset: int) -> list[Any]:
         """The updates from an offset on, raw: each is read by itself, so that a strange one holds up no other."""

@@ -34,7 +34,7 @@ TOLD = ("without the right", "asked for by the same person")
 
 @dataclass
 class Listener:
-    """Polls for updates and acts on those that the door lets in."""
+    """Acts on the updates that the door lets in; asks for them, unless they are brought."""
 
     api: Api
     teller: Teller
