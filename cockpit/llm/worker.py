@@ -218,7 +218,8 @@ async def _prepared() -> ModuleType:
     )
     async for _ in answer:
         pass
-    return litellm
+    prepared: ModuleType = litellm
+    return prepared
 
 
 def _listen(tell: Callable[[Frame], object]) -> None:
