@@ -20,7 +20,7 @@ from cockpit.llm.frames import Frame, FrameError, packed, read
 if TYPE_CHECKING:
     from types import ModuleType
 
-NICE = 10
+NICE = 5
 """Keys that are pressed meanwhile go before the import."""
 ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else the list of prices is fetched from the web

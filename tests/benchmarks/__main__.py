@@ -1,11 +1,11 @@
-"""Run every benchmark, or those named: `python -m tests.benchmarks [daemon] [start] [screen] [incidents] [store]`."""
+"""Run every benchmark, or those named: `python -m tests.benchmarks [daemon] [start] [screen] [models] …`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-ALL = ("daemon", "http", "start", "screen", "store", "incidents", "scrape")
+ALL = ("daemon", "http", "start", "screen", "store", "incidents", "scrape", "models")
 
 
 def main() -> None:

@@ -171,10 +171,12 @@ class Scripted:
         return self
 
     def stop(self) -> None:
-        """Let nothing answer at the port any more."""
-        assert self._loop is not None and self._thread is not None
+        """Let nothing answer at the port any more; safe to call twice."""
+        if self._loop is None or self._thread is None:
+            return
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join(10)
+        self._thread = None
 
     def wait_for(self, holds: Callable[[Scripted], bool], within: float = 10.0) -> None:
         """Wait until something holds of the server, such as `lambda server: server.abandoned == 1`."""

@@ -104,7 +104,6 @@ async def test_nothing_answers_at_an_address(desk: Desk) -> None:
     with Scripted([]) as gone, Scripted([Says("Here.")]) as second:
         gone.stop()
         assert (await desk.ask(desk.models(model("first", gone), model("second", second)))).model == "second"
-        gone.start()
     assert desk.outcomes[0] == ("first", "outage")
     assert desk.calls[0].dollars == 0
 
