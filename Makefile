@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint types check clean
+.PHONY: demo test soak bench replay lint types check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cockpit --demo
@@ -16,6 +16,9 @@ soak: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
+
+replay: $(VENV)/.dev
+	$(BIN)/python -m tests.models.replay
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
