@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # pip compiles what it installs, but not what it only points to: without this the first start would do it.
 COMPILE = $(BIN)/python -m compileall -q cockpit widgets tools
 
-.PHONY: demo test soak coverage bench lint types check clean
+.PHONY: demo test soak coverage bench replay lint types check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cockpit --demo
@@ -22,6 +22,9 @@ coverage: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
+
+replay: $(VENV)/.dev
+	$(BIN)/python -m tests.models.replay
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

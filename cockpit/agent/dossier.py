@@ -33,8 +33,19 @@ ALERTS, EVENTS, RUNS, CHANGES, SIMILAR, NOTES = 8, 12, 10, 6, 3, 3
 """Entries of each part at the most."""
 RUN, NOTE = 700, 1500
 """Characters of one run's data, and of one note."""
+ROOMS = {
+    "alerts": 2000,
+    "samples": 2200,
+    "timeline": 1500,
+    "runs": 5000,
+    "changes": 900,
+    "similar": 1200,
+    "notes": 3000,
+}
+"""Characters of each part that can grow; all of them shrink alike where the whole is too long."""
 REMEDIES = 2600
 """Characters of the list of remediations."""
+SMALLER = (1.0, 0.75, 0.5, 0.33, 0.2)
 NOISE = ("run", "model", "choice", "inquiry")
 """Kinds of event that other parts of the dossier tell better."""
 
@@ -49,32 +60,41 @@ class Dossier:
     notes_folder: Path
     clock: Callable[[], float] = time.time
 
-    def incident(self, incident: Incident, runs: Sequence[Run]) -> str:
-        """The first prompt about an incident, with the runs that were made for it already."""
+    def incident(self, incident: Incident, runs: Sequence[Run], room: int) -> str:
+        """The first prompt about an incident, with the runs that were made for it already, in so many characters."""
+        parts = self._parts(incident, runs)
+        for share in SMALLER:
+            fitted = {name: _fitted(parts[name], round(size * share)) for name, size in ROOMS.items()}
+            text = prompt("incident", **{**parts, **fitted})
+            if len(text) <= room:
+                break
+        return text
+
+    def _parts(self, incident: Incident, runs: Sequence[Run]) -> dict[str, str]:
+        """What there is to tell, by the name it has in the prompt."""
         alerts = self.reader.alerts(incident=incident.id, firing_only=True)
         service = self.services[incident.service]
         seen = {watched.service.name: watched for watched in self.reader.services()}
         names = near(self.services, service.name)
-        return prompt(
-            "incident",
-            id=incident.id,
-            service=service.name,
-            severity=incident.severity,
-            age=age(self.clock() - incident.opened_at),
-            title=quoted(incident.title),
-            alerts=bullets(self._alert(raised) for raised in _worst(alerts)),
-            health=_health(seen.get(service.name)),
-            samples=bullets(self._samples(service, seen.get(service.name))),
-            topology=bullets(self._topology(service, seen)),
-            owner=told(service.note),
-            timeline=bullets(self._timeline(incident)),
-            runs=bullets(told_run(run, self.clock()) for run in runs[-RUNS:]),
-            changes=bullets(self.changes(names)),
-            similar=bullets(self._similar(incident, alerts)),
-            record=bullets(_record(record) for record in self.record(incident, alerts)[:5]),
-            notes=_notes(self.notes(incident, alerts)[0]),
-            remedies=shorten_lines(self._remedies(names), REMEDIES),
-        )
+        return {
+            "id": str(incident.id),
+            "service": service.name,
+            "severity": incident.severity,
+            "age": age(self.clock() - incident.opened_at),
+            "title": quoted(incident.title),
+            "alerts": bullets(self._alert(raised) for raised in _worst(alerts)),
+            "health": _health(seen.get(service.name)),
+            "samples": bullets(self._samples(service, seen.get(service.name))),
+            "topology": bullets(self._topology(service, seen)),
+            "owner": told(service.note),
+            "timeline": bullets(self._timeline(incident)),
+            "runs": bullets(told_run(run, self.clock()) for run in reversed(runs[-RUNS:])),
+            "changes": bullets(self.changes(names)),
+            "similar": bullets(self._similar(incident, alerts)),
+            "record": bullets(_record(record) for record in self.record(incident, alerts)[:5]),
+            "notes": _notes(self.notes(incident, alerts)[0]),
+            "remedies": _fitted(bullets(self._remedies(names)), REMEDIES),
+        }
 
     def record(self, incident: Incident, alerts: Iterable[Raised]) -> list[ToolRecord]:
         """What diagnostics were worth in past incidents like this one, the best first."""
@@ -133,7 +153,7 @@ class Dossier:
     def _timeline(self, incident: Incident) -> Iterable[str]:
         events = self.reader.events(incident=incident.id, before=sys.maxsize, limit=4 * EVENTS)
         told = [event for event in events if event.kind not in NOISE][-EVENTS:]
-        for event in told:
+        for event in reversed(told):
             actor = event.actor if event.actor in set(Role) else quoted(event.actor, 40)
             yield f"{age(self.clock() - event.at)} ago, {actor}: {quoted(event.text, 200)}"
 
@@ -188,20 +208,17 @@ def age(seconds: float) -> str:
     return f"{max(seconds, 0.0):.0f} s"
 
 
-def shorten_lines(lines: Iterable[str], limit: int) -> str:
-    """As many whole lines as fit."""
-    kept, size = [], 0
-    for line in lines:
-        size += len(line) + 3
-        if size > limit:
-            break
-        kept.append(line)
-    return bullets(kept)
-
-
 def bullets(lines: Iterable[str]) -> str:
     """Each on a line of its own."""
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _fitted(text: str, room: int) -> str:
+    """As many whole lines as fit, at least one: one that is cut would leave its marks open."""
+    lines = text.split("\n")
+    while len(lines) > 1 and sum(map(len, lines)) + len(lines) > room:
+        lines.pop()
+    return "\n".join(lines)
 
 
 def _health(watched: Watched | None) -> str:

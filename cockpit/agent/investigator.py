@@ -16,7 +16,7 @@ from cockpit.agent.dossier import Dossier
 from cockpit.agent.healer import Healer
 from cockpit.agent.hearsay import Sources
 from cockpit.agent.looking import Ended, Looks, not_run
-from cockpit.agent.offers import CONCLUDE, Toolbox
+from cockpit.agent.offers import CONCLUDE, Toolbox, size
 from cockpit.agent.prompts import offer, prompt
 from cockpit.agent.topology import near
 from cockpit.llm.conversation import Message, Prompt, Reply, Speaker
@@ -27,6 +27,9 @@ from cockpit.store.rows import Raised
 
 if TYPE_CHECKING:
     from cockpit.llm.models import Models
+
+FIRST_PROMPT = 22_000
+"""Characters of the first prompt, the tools on offer among them: at four a token, 5,500 tokens."""
 
 
 @dataclass
@@ -113,9 +116,10 @@ class Investigator:
         return await dialogue.ask(looks.toolbox.offers(conclude=True, look=looks.left > 0))
 
     def _prompt(self, incident: Incident, runs: Sequence[Run], toolbox: Toolbox) -> Prompt:
-        system = Message(Speaker.SYSTEM, prompt("investigate", calls=self.settings.calls))
-        dossier = Message(Speaker.USER, self.dossier.incident(incident, runs))
-        return Prompt((system, dossier), toolbox.offers(conclude=True))
+        system, offers = prompt("investigate", calls=self.settings.calls), toolbox.offers(conclude=True)
+        room = FIRST_PROMPT - len(system) - sum(map(size, offers))
+        dossier = self.dossier.incident(incident, runs, room)
+        return Prompt((Message(Speaker.SYSTEM, system), Message(Speaker.USER, dossier)), offers)
 
     def _toolbox(self, incident: Incident) -> Toolbox:
         best = [record.tool for record in self.dossier.record(incident, self._alerts(incident))]

@@ -48,7 +48,7 @@ class Toolbox:
         for tool in sorted(self._diagnostics(self.near), key=self._rank):
             self.targets[tool.name] = [name for name in self.near if name.startswith(f"{tool.kind}/")]
             described = _offer(tool, self.targets[tool.name])
-            room -= len(json.dumps(described.parameters)) + len(described.name) + len(described.description)
+            room -= size(described)
             if room > 0:
                 self.offered[tool.name] = described
 
@@ -101,6 +101,11 @@ class Toolbox:
         kinds = list(dict.fromkeys(name.partition("/")[0] for name in self.near))
         told = self.best.index(tool.name) if tool.name in self.best else len(self.best)
         return kinds.index(tool.kind), told, not tool.name.endswith("_health")
+
+
+def size(described: Offer) -> int:
+    """About how many characters an offer takes in a prompt."""
+    return len(json.dumps(described.parameters)) + len(described.name) + len(described.description)
 
 
 def signature(tool: Tool) -> str:

@@ -23,6 +23,8 @@ from cockpit.text import clean, shorten
 
 BEFORE, INCIDENTS, NOTES = 4, 8, 3
 """Earlier questions, open incidents and notes that are told at the most."""
+ROOM = 9000
+"""Characters of what is told of the incident that a question is about."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Questions:
         system = prompt("question", calls=looks.most)
         parts = [self._about(inquiry, incident, looks.toolbox.near)]
         if incident and incident.service in self.investigator.analyst.services:
-            parts.append(self.investigator.dossier.incident(incident, looks.runs))
+            parts.append(self.investigator.dossier.incident(incident, looks.runs, ROOM))
         return [Message(Speaker.SYSTEM, system), Message(Speaker.USER, "\n\n".join(parts))]
 
     def _about(self, inquiry: Inquiry, incident: Incident | None, scope: Iterable[str]) -> str:

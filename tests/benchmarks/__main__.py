@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("daemon", "http", "steady", "start", "screen", "store", "incidents", "scrape", "models")
+ALL = ("daemon", "http", "steady", "start", "screen", "store", "incidents", "scrape", "models", "investigations")
 
 
 def main() -> None:
