@@ -11,7 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/cockpit --demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -rs
+	$(BIN)/python -m pytest -n 4 --dist worksteal -rs
 
 soak: $(VENV)/.dev
 	COCKPIT_KILLS=200 $(BIN)/python -m pytest -s tests/faults/test_daemon_kills.py
