@@ -223,6 +223,13 @@ def _keeping(commands: Commands) -> None:
     prune.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _telegram(commands: Commands) -> None:
+    telegram = _group(commands, "telegram", "the people who are asked over Telegram")
+    enrol = _add(telegram, "enrol", "enrolling:enrol", "print a code; whoever sends it to the bot is told by number")
+    enrol.add_argument("name", help="what the person is called in the change log")
+    enrol.add_argument("--wait", type=seconds, default=600.0, help="how long the code is good for (10m)")
+
+
 def _service(commands: Commands) -> None:
     service = _group(commands, "service", "run cockpit in the background, by systemd")
     for verb, help in (
@@ -256,6 +263,7 @@ GROUPS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_setting_up, ("init", "doctor", "config", "completion")),
     (_lab, ("lab",)),
     (_keeping, ("backup", "restore", "prune")),
+    (_telegram, ("telegram",)),
     (_service, ("service",)),
 )
 COMMANDS = frozenset(name for _, names in GROUPS for name in names)

@@ -196,9 +196,9 @@ class TelegramSettings:
     """The bot, its one chat, and who may do what there: the table `[telegram]`."""
 
     token: Secret
-    chat: int
-    """The one chat the bot talks in: a user's own number, or a group's."""
-    users: tuple[Operator, ...]
+    chat: int = 0
+    """The one chat the bot talks in: a user's own number, or a group's; 0 until somebody is enrolled."""
+    users: tuple[Operator, ...] = ()
     base_url: str = "https://api.telegram.org"
     quiet_hours: tuple[str, str] | None = None
     """From and to, local time: only what is critical is told then, the rest when they end."""

@@ -27,6 +27,9 @@ def telegram(found: Found) -> TelegramSettings | None:
     if values is None:
         return None
     origin = next(origin for keys, (_, origin) in found.items() if keys[0] == "telegram")
+    for name, other in (("chat", "users"), ("users", "chat")):  # without both, it only waits for somebody to enrol
+        if name in values and other not in values:
+            raise SettingsError(f"{origin}: 'telegram' lacks '{other}'.", f"Add it: {other} = …")
     settings = TelegramSettings(**{**_without_webhook(values), "webhook": _webhook(values, origin)})
     if settings.two_people_for_critical and sum(Right.CRITICAL in each.rights for each in settings.users) < 2:
         raise SettingsError(
@@ -61,7 +64,7 @@ def _id(keys: Keys, raw: Any, origin: Origin) -> int:
     if not 0 < value < 2**52:
         raise SettingsError(
             f"{origin}: '{dotted(keys)}' must be a user's number in Telegram.",
-            "It is not the user's name; the bot @userinfobot tells it.",
+            "It is not the user's name; `cockpit telegram enrol` finds it out.",
         )
     return value
 
@@ -147,8 +150,8 @@ def _public_url(keys: Keys, raw: Any, origin: Origin) -> str:
 USER = {"id": Key(read=_id, required=True), "name": Key(required=True), "rights": Key(read=_rights)}
 KEYS = {
     "token": Key(secret=True, required=True),
-    "chat": Key(read=_chat, required=True),
-    "users": Key(read=_users, required=True),
+    "chat": Key(read=_chat),
+    "users": Key(read=_users),
     "base_url": Key(read=_base_url),
     "quiet_hours": Key(read=_hours),
     "storm_per_minute": Key(read=_per_minute),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.model import CockpitError, Decision, Role, Verdict
+from cockpit.model import JSON, CockpitError, Decision, Role, Verdict
 from cockpit.store import proposals
 from cockpit.store.outbox import Begin, Fetch, Outbox
 from cockpit.store.transaction import Transaction
 
+INVITATION = "telegram invitation"
+"""Under which the reader tells whom a code was made for, and who sent it."""
 DAY = 86_400.0
 CHANNEL = "telegram"
 TELL_EVERY = 600.0
@@ -160,6 +163,25 @@ class TelegramLog:
             rows = log.all("select name from vote where proposal = ? and part = 'approved' order by at", proposal)
         return [row["name"] for row in rows]
 
+    def invite(self, code: str, by: str, until: float) -> None:
+        """Let whoever sends this code become known; one that was made before is void."""
+        with self._begin() as log:
+            _remember(log, {"hash": hashed(code).hex(), "by": by, "until": until})
+            log.event("note", f"{by} made an enrolment code for Telegram.", actor=by)
+
+    def redeem(self, code: str, person: int, named: str, now: float) -> bool:
+        """Write down who sent a code, and use it up; False when it is not the code, or it came too late."""
+        with self._begin() as log:
+            row = log.one("select value from state where key = ?", INVITATION)
+            made = (json.loads(row["value"]) if row else None) or {}
+            right = hmac.compare_digest(str(made.get("hash", "")), hashed(code).hex())
+            if not right or "person" in made or now >= made["until"]:
+                return False
+            _remember(log, {**made, "person": person, "named": named})
+            text = f"Telegram user {person}, who goes by {named}, sent the enrolment code that {made['by']} made."
+            log.event("note", text, actor=Role.COMMUNICATOR, data={"person": person})
+        return True
+
     def refuse(self, reason: str, detail: str, now: float) -> None:
         """Count a refusal; one event every ten minutes at the most says so, and how many there were."""
         with self._begin() as log:
@@ -179,6 +201,10 @@ class TelegramLog:
 def hashed(token: str) -> bytes:
     """The SHA-256 of a token, which is all that is kept of it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _remember(log: Transaction, invitation: JSON) -> None:
+    log.execute("insert or replace into state (key, value) values (?, ?)", INVITATION, log.json(invitation))
 
 
 def _use(log: Transaction, row: sqlite3.Row, button: Button, person: Person, chat: int, now: float) -> None:

@@ -34,8 +34,9 @@ async def serve(engine: Engine, settings: Settings, pace: Pace | None = None) ->
     teller = Teller(engine, telegram, pace)
     token = telegram.token.fetched()
     async with connected(token, telegram.base_url, telegram.chat, pace) as api, asyncio.TaskGroup() as group:
-        group.create_task(_tell(teller, pace, news))
-        group.create_task(Sender(api, teller, telegram, pace, news).run())
+        if telegram.chat:
+            group.create_task(_tell(teller, pace, news))
+            group.create_task(Sender(api, teller, telegram, pace, news).run())
         group.create_task(_listen(Listener(api, teller, telegram, pace, news)))
         group.create_task(_prune(teller))
 

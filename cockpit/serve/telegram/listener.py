@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cockpit.model import CockpitError, Role
 from cockpit.serve.telegram.api import Api, Later, TelegramError, Unsure
 from cockpit.serve.telegram.body import Body
 from cockpit.serve.telegram.commands import Commands
-from cockpit.serve.telegram.door import Door, Pressed, Said, Stranger
+from cockpit.serve.telegram.door import Door, Enrols, Pressed, Said, Stranger
 from cockpit.serve.telegram.pace import Pace
 from cockpit.serve.telegram.presses import Presses
 from cockpit.serve.telegram.teller import Teller
@@ -24,6 +24,7 @@ from cockpit.store.telegram import Denial
 if TYPE_CHECKING:
     from telegram import Update
 
+Entry: TypeAlias = Said | Pressed | Enrols | Stranger
 FIRST_PAUSE = 0.5
 SIGN_WITHIN = 0.5
 """Seconds that what comes of a press waits for its client to be told that it arrived."""
@@ -78,7 +79,7 @@ class Listener:
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < LAST_UPDATE:
             return
         update = self.api.read(raw)
-        entry: Said | Pressed | Stranger
+        entry: Entry
         try:
             if update is None:
                 raise Stranger("not readable")
@@ -103,7 +104,7 @@ class Listener:
         except TelegramError:
             return  # the client's own sign ends by itself; the press counts all the same
 
-    def _act(self, number: int, entry: Said | Pressed | Stranger, update: Update | None) -> None:
+    def _act(self, number: int, entry: Entry, update: Update | None) -> None:
         with self.teller.log.together():
             if not self.teller.log.first_time(number, self.clock()):
                 return
@@ -122,9 +123,13 @@ class Listener:
                 draft = Draft(f"answer:{number}:{position}", body.data, Rank.ANSWER)
                 self.teller.log.outbox.put(draft, now=self.clock())
 
-    def _answers_to(self, entry: Said | Pressed | Stranger) -> list[Body]:
+    def _answers_to(self, entry: Entry) -> list[Body]:
         if isinstance(entry, Stranger):
             self.teller.log.refuse(entry.reason, entry.detail, self.clock())
+            return []
+        if isinstance(entry, Enrols):  # whoever asked for the code is told, the sender is not
+            if not self.teller.log.redeem(entry.code, entry.person, entry.named, self.clock()):
+                self.teller.log.refuse("a wrong enrolment code", f"From user {entry.person}.", self.clock())
             return []
         return self._pressed(entry) if isinstance(entry, Pressed) else self._said(entry)
 
