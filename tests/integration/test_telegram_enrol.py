@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from cockpit.settings import load
-from cockpit.settings.values import Operator, Right
+from cockpit.settings.daemon import Operator, Right
+from tests.account import MAIN
 from tests.telegram.bot_api import TOKEN
 from tests.telegram.scene import ADA, EVE, MALLORY, Scene
-from tests.unit.cli_world import MAIN
 
 NEW = 4711
 

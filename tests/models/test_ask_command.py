@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from cockpit.store.reader import Reader
+from tests.account import MAIN
 from tests.models.scripted import Says, Scripted
-
-MAIN = "from cockpit.cli import main; main()"
 
 
 def test_where_nobody_acts_it_tells_the_cost_answers_and_neither_probes_nor_changes(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from cockpit.model import Call, Finding, IncidentStatus, Role
 from cockpit.model.inquiries import InquiryState
-from tests.unit.cli_world import MAIN, Home, home_in
+from tests.account import MAIN
+from tests.unit.cli_world import Home, home_in
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from cockpit.cli.asking import Shown
 from cockpit.model import Call, Finding, Tier
 from cockpit.model.inquiries import CallOutcome, Estimate, InquiryState, ModelCall
 from cockpit.store.store import Store
+from tests.account import MAIN
 from tests.unit.cli_world import Home, home_in
 
 MODEL = """
@@ -31,7 +32,6 @@ key = "sk-0123456789abcdef"
 model = "ollama_chat/qwen3"
 tier = "local"
 """
-MAIN = "from cockpit.cli import main; main()"
 REPLY = "The value is old.\nNothing is wrong."
 SENT = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Why?\nIt said: ‹secret:1›"}]}
 
