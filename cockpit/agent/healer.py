@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,9 +65,9 @@ class Healer:
         since = min(firing, default=0.0)
         return [p for p in self.store.reader.proposals(incident=incident) if p.created_at >= since]
 
-    def decide_by_policy(self) -> None:
-        """Approve what needs nobody: the policy's own decision, written down like any other."""
-        for proposal in self.store.reader.proposals(state=ProposalState.PENDING):
+    def decide_by_policy(self, pending: Sequence[Proposal]) -> None:
+        """Approve what of these needs nobody: the policy's own decision, written down like any other."""
+        for proposal in pending:
             if proposal.approval.rank < Approval.HARD.rank:
                 self.store.decide(
                     proposal.id,
@@ -111,20 +111,22 @@ class Healer:
         if ruling.approval is Approval.FORBIDDEN:
             raise Refused(f"{call.tool} is forbidden. {ruling.why}")
         approval = max(ruling.approval, Approval.HARD if wait else Approval.NONE, key=lambda level: level.rank)
-        now = self.clock()
-        return self.store.propose(
+        now, deadline = self.clock(), self.executor.settings.deadline
+        proposal = self.store.propose(
             incident,
             call,
             planned,
             digest(call, planned),
             approval,
-            now + self.executor.settings.deadline,
+            now + deadline,
             reason=reason,
             policy=ruling.why,
             needs_name=ruling.needs_name,
             undoes=undoes,
             at=now,
         )
+        self.executor.deadlines.begin(proposal.id, deadline)
+        return proposal
 
     def _rule(self, call: Call, planned: Plan) -> Ruling:
         service = self._service(call.service)

@@ -19,6 +19,10 @@ class Deadlines:
         self._monotonic = monotonic
         self._ends: dict[int, float] = {}
 
+    def begin(self, proposal: int, seconds: float) -> None:
+        """Count from now for a proposal that was just made, whatever the wall clock does before it is seen again."""
+        self._ends.setdefault(proposal, self._monotonic() + seconds)
+
     def passed(self, proposal: int, expires_at: float) -> bool:
         """Whether a proposal's deadline has passed by either clock, counted from when it was first seen here."""
         left = expires_at - self._clock()
