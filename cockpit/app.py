@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 POLL = 0.25
 """Seconds between two looks at the store's version."""
+PACE = 1.0
+"""Seconds between two looks at what was written without an event: readings come all the time, and can wait."""
 AGED = 10.0
 """Seconds after which a view is brought up to date although nothing was written: ages grow, probes get old."""
 
@@ -71,6 +73,7 @@ class CockpitApp(Answers):
         self.driver_class = terminal.Terminal
         self._open_engine = open_engine
         self._version = -1
+        self._event = 0
         self._aged = 0
         self._complaint = ""
         self.animation_level = "none"
@@ -133,14 +136,15 @@ class CockpitApp(Answers):
         if terminal.gone():
             self.exit(return_code=1)
             return
+        self._aged += 1
         try:
-            version = self.desk.reader.version()
+            version, event = self.desk.reader.version(), self.desk.reader.last_event()
         except CockpitError as error:
             self._complain(str(error))
             return
-        self._aged += 1
-        if version != self._version or self._aged * POLL >= AGED:
-            self._version, self._aged, self._complaint = version, 0, ""
+        wait = 0.0 if event != self._event else PACE if version != self._version else AGED
+        if self._aged * POLL >= wait:
+            self._version, self._event, self._aged, self._complaint = version, event, 0, ""
             self.catch_up()
 
     def _complain(self, what: str) -> None:

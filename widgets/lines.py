@@ -98,6 +98,14 @@ class Lines(ScrollView, can_focus=True):
         self._measured = 0
         self.lay_out()
 
+    def tell_time(self) -> None:
+        """Write head and foot anew, and paint them where that made a difference; the rest is left as it is."""
+        room = self._measured
+        head, foot = ([fit(each, room) for each in lines] for lines in (self.head(room), self.foot(room)))
+        if room and (head, foot) != (self._head, self._foot):
+            self._head, self._foot = head, foot
+            self.lay_out()
+
     def lay_out(self) -> None:
         """Bring the screen in line with the lines for the present size."""
         room = self._survey().width
@@ -168,9 +176,9 @@ class Lines(ScrollView, can_focus=True):
         self.refresh(Region(start, y, max(end - start, 1), 1))
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The rows that are painted; the first paint may come before the first resize."""
-        room = self._survey().width
-        if room and self._measured != room:
+        """The rows that are painted; a pane of another size may be painted before it is told of that."""
+        room, height = self._survey()
+        if room and (room != self._measured or height != len(self._painted)):
             self._measure(room)
             self._painted = self._visible()
         return super().render_lines(crop)

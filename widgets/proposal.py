@@ -83,7 +83,7 @@ class ProposalPane(Document):
     def _beat(self) -> None:
         self.guard.beat(time.monotonic())
         if self.waits:
-            self.update()
+            self.tell_time()
 
     @property
     def pending(self) -> Proposal | None:
@@ -184,11 +184,15 @@ class ProposalPane(Document):
     def on_focus(self) -> None:
         """A key counts only some time after the pane has the focus."""
         self.guard.focused(time.monotonic())
-        self.call_later(self.update)  # Textual counts the pane as focused only after this handler
 
-    def on_blur(self) -> None:
-        """Show that keys do not answer from elsewhere."""
-        self.call_later(self.update)
+    def on_resize(self) -> None:
+        """Say anew how much is out of sight."""
+        self.tell_time()
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Say which keys answer, or that they do not from elsewhere."""
+        super().watch_has_focus(_has_focus)
+        self.update()
 
     def on_key(self, event: events.Key) -> None:
         """Approve or deny what is on show."""

@@ -11,7 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
 
@@ -50,6 +50,11 @@ def _program(source: str) -> Any:
 class Prepared(dict[str, Any]):
     """Variables whose numbers are doubles already; for many expressions over the same readings."""
 
+    @cached_property
+    def context(self) -> Any:
+        """The variables as the engine holds them; to convert them takes much longer than most expressions do."""
+        return _engine().Context(variables=dict(self))
+
 
 def prepared(variables: Mapping[str, JSON]) -> Prepared:
     """The variables with every number a double, however deep it stands."""
@@ -69,8 +74,9 @@ def check_text(text: str) -> None:
 
 def evaluate(source: str, variables: Mapping[str, JSON]) -> Any:
     """The value of an expression. Raises ExpressionError for what is missing or cannot be compared."""
+    ready = variables if isinstance(variables, Prepared) else prepared(variables)
     try:
-        return _program(source).execute(variables if isinstance(variables, Prepared) else prepared(variables))
+        return _program(source).execute(ready.context)
     except (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as error:
         raise ExpressionError(f"'{source}' cannot be told: {_first_line(error)}.") from None
 

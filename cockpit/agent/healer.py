@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,9 +83,9 @@ class Healer:
             since = 0.0  # the clock was set back: times do not tell what came after the alert
         return [p for p in self.store.reader.proposals(incident=incident) if p.created_at >= since]
 
-    def decide_by_policy(self) -> None:
-        """Approve what needs nobody: the policy's own decision, written down like any other."""
-        for proposal in self.store.reader.proposals(state=ProposalState.PENDING):
+    def decide_by_policy(self, pending: Sequence[Proposal]) -> None:
+        """Approve what of these needs nobody: the policy's own decision, written down like any other."""
+        for proposal in pending:
             if proposal.approval.rank < Approval.HARD.rank:
                 self.store.decide(
                     proposal.id,

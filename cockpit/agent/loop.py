@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 POLL = 0.25
 """Seconds between two looks for decisions that another process took."""
 STEP_EVERY = 1.0
+"""Seconds between two steps while the recovery of a service is awaited."""
+REST = 10.0
+"""Seconds between two steps at the most: nothing should be missed without one, and if it is, not for long."""
 LOOK_AGAIN = (0.0, 1.5, 3.0)
 """Seconds before each investigation of an incident that no runbook explained yet: readings may lag."""
 PATIENCE = 6.0
@@ -60,12 +63,14 @@ class Agent:
     """Asks models about what no runbook explains; None while none is configured."""
     clock: Callable[[], float] = time.time
     stepped_at: float | None = None
-    """When it last took a step, by the monotonic clock."""
+    """When it last took a step, or saw that there was none to take, by the monotonic clock."""
     _failed: StoreError | None = None
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _attempts: dict[int, int] = field(default_factory=dict)
     _seen_alerts: dict[int, frozenset[str]] = field(default_factory=dict)
     _watching_since: dict[int, float] = field(default_factory=dict)
+    _pending: Sequence[Proposal] = ()
+    """Those that wait for a decision, as of the last step."""
 
     def wake(self) -> None:
         """Look at the store now instead of at the next poll."""
@@ -97,19 +102,28 @@ class Agent:
 
     async def _hand_along(self) -> None:
         while True:
+            known = self.store.reader.last_event()
             self.step()
-            await self._news()
+            await self._news(known)
 
-    async def _news(self) -> None:
-        """Return when something happened, here or elsewhere, or after a second: deadlines pass by themselves."""
-        last = self.store.reader.last_event()
-        for _ in range(round(STEP_EVERY / POLL)):
+    async def _news(self, known: int) -> None:
+        """Return when something happened here, when there are events after the known one, or when time asks for it."""
+        again_at = time.monotonic() + (STEP_EVERY if self._watching_since else REST)
+        while not self.changed.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self.changed.wait()
-            if self.changed.is_set() or self.store.reader.last_event() != last:
+            if (
+                self.store.reader.last_event() != known
+                or time.monotonic() >= again_at
+                or any(map(self._late, self._pending))
+            ):
                 break
+            self.stepped_at = time.monotonic()
         self.changed.clear()
+
+    def _late(self, proposal: Proposal) -> bool:
+        return self.executor.deadlines.passed(proposal)
 
     def step(self) -> None:
         """Take every arrow that can be taken now; what needs time goes on in the background.
@@ -119,8 +133,8 @@ class Agent:
         """
         if self._failed:
             raise self._failed
-        self._expire()
-        self.healer.decide_by_policy()
+        self._pending = self._expire(self.store.reader.proposals(state=ProposalState.PENDING))
+        self.healer.decide_by_policy(self._pending)
         for proposal in self.store.reader.proposals(state=ProposalState.APPROVED):
             self._start(f"execute {proposal.call.service}", self._execute(proposal))
         for inquiry in self.asking.open() if self.asking else ():
@@ -292,11 +306,13 @@ class Agent:
             incident.id, IncidentStatus.ESCALATED, actor=Role.COMMUNICATOR, text=text, cause=cause, runbook=runbook
         )
 
-    def _expire(self) -> None:
-        for proposal in self.store.reader.proposals(state=ProposalState.PENDING):
-            if self.executor.deadlines.passed(proposal):
-                self.store.expire(max(self.clock(), proposal.expires_at))
-                self.executor.deadlines.forget(proposal.id)
+    def _expire(self, pending: Sequence[Proposal]) -> Sequence[Proposal]:
+        """End those whose deadline has passed; returns the others."""
+        late = [proposal for proposal in pending if self._late(proposal)]
+        for proposal in late:
+            self.store.expire(max(self.clock(), proposal.expires_at))
+            self.executor.deadlines.forget(proposal.id)
+        return [proposal for proposal in pending if proposal not in late]
 
     def _start(self, name: str, work: Coroutine[None, None, None]) -> None:
         """Run something in the background, once at a time under its name."""

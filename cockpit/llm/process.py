@@ -16,7 +16,7 @@ from cockpit.model import CockpitError
 from cockpit.text import clean, shorten
 
 COMMAND = ("-P", "-m", "cockpit.llm.worker")
-STARTS_WITHIN = 60.0
+STARTS_WITHIN = 120.0
 """Seconds the worker may take to import litellm."""
 ANSWERS_WITHIN = 10.0
 """Seconds it may take to look up a price."""

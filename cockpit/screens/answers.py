@@ -28,8 +28,8 @@ class Answers(App[str]):
 
     @property
     def view(self) -> View | None:
-        """The view at the bottom of the screens, under any dialog."""
-        base = self.screen_stack[0]
+        """The view at the bottom of the screens, under any dialog; None once they are gone, as while the app ends."""
+        base = next(iter(self.screen_stack), None)
         return base if isinstance(base, View) else None
 
     def catch_up(self) -> None:

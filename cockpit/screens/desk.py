@@ -60,6 +60,8 @@ class Desk:
         self.service = ""
         """The service that was opened last."""
         self._latencies: dict[str, tuple[float | None, tuple[float, ...]]] = {}
+        self._seen: tuple[int, tuple[Seen, ...]] = (-1, ())
+        """The version of the store that the services were read from, and what was read."""
 
     def acting(self) -> Engine:
         """The engine. Raises CockpitError while it is still starting."""
@@ -78,8 +80,14 @@ class Desk:
         return tuple(None if each.question else each.incident for each in found)
 
     def seen(self) -> tuple[Seen, ...]:
-        """Every service with its recent latencies; a sparkline is read once and then grows with each probe."""
-        return tuple(Seen(watched, self._latency(watched)) for watched in self.reader.services())
+        """Every service with its recent latencies, read once for every version of the store.
+
+        A sparkline is read once and then grows with each probe.
+        """
+        version = self.reader.version()
+        if self._seen[0] != version:
+            self._seen = (version, tuple(Seen(each, self._latency(each)) for each in self.reader.services()))
+        return self._seen[1]
 
     def _latency(self, watched: Watched) -> tuple[float, ...]:
         name = watched.service.name
@@ -133,7 +141,7 @@ class Desk:
 
     def _around(self, proposal: Proposal | None, incident: Incident | None, events: Sequence[Event]) -> Case:
         name = proposal.call.service if proposal else incident.service if incident else ""
-        services = {watched.service.name: watched.service for watched in self.reader.services()}
+        services = {each.watched.service.name: each.watched.service for each in self.seen()}
         diagnosis = diagnosis_of(events)
         runs = self.reader.runs(incident.id) if incident else []
         evidence = [run for run in runs if run.id in diagnosis.evidence] if diagnosis else runs

@@ -290,3 +290,23 @@ def test_an_agent_that_its_log_refused_tells_why_and_goes_on(running: Running) -
     running.decide(running.waiting(), Verdict.APPROVED)
     running.until(lambda: running.status() is IncidentStatus.RESOLVED)
     check_invariants(running.engine.store, running.folder, running.data)
+
+
+def test_while_nothing_happens_no_step_is_taken_and_the_agent_is_known_to_live(running: Running) -> None:
+    running.start()
+    running.trouble()
+    proposal = running.waiting()
+    running.until(lambda: running.status() is IncidentStatus.WAITING)
+    agent = running.engine._running
+    assert agent
+    steps: list[float] = []
+    step = agent.step
+    agent.step = lambda: (steps.append(time.monotonic()), step())[1]  # type: ignore[method-assign]
+    began = time.monotonic()
+    running.until(lambda: time.monotonic() - began > 2.0)
+    assert len(steps) <= 1, "at most the one that looks at what the last one wrote"
+    assert running.engine.stalled < 1.0
+    decided = time.monotonic()
+    running.decide(proposal, Verdict.DENIED)
+    running.until(lambda: any(at >= decided for at in steps), within=2.0)
+    running.until(lambda: running.status() is IncidentStatus.ESCALATED)

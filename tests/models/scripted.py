@@ -178,7 +178,7 @@ class Scripted:
         self._thread.join(10)
         self._thread = None
 
-    def wait_for(self, holds: Callable[[Scripted], bool], within: float = 10.0) -> None:
+    def wait_for(self, holds: Callable[[Scripted], bool], within: float = 60.0) -> None:
         """Wait until something holds of the server, such as `lambda server: server.abandoned == 1`."""
         with self._changed:
             assert self._changed.wait_for(lambda: holds(self), within), "the scripted server did not see it in time"

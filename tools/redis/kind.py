@@ -57,7 +57,7 @@ async def probe(client: RedisReader) -> Health:
 
         # A full server has no room for a spare; the probe itself has its answer already.
         with contextlib.suppress(RedisError, OSError):
-            await spare.keep(client)
+            await spare.keep(client, seen.text("run_id"))
     limit = seen.number("maxclients") or float(await setting(client, "maxclients") or 0)
     persistent = seen.number("aof_enabled") == 1 or bool(await setting(client, "save"))
     samples = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 
     from tools.redis.client import RedisConnection
 
+PING_EVERY = 30.0
+"""Seconds for which a spare connection is believed in; a server that was started again is asked at once."""
+
 _SPARES: dict[tuple[str, int, str], Redis] = {}
+_ANSWERED: dict[tuple[str, int, str], tuple[str, float]] = {}
+"""Which run of the server answered over the spare connection last, and when."""
 _LOCK = threading.Lock()
 
 
-async def keep(client: RedisConnection) -> None:
-    """Have a spare connection to the client's server from now on. Raises the driver's errors."""
-    await asyncio.to_thread(_keep, client)
+async def keep(client: RedisConnection, run: str) -> None:
+    """Have a spare connection to this run of the client's server from now on. Raises the driver's errors."""
+    known, at = _ANSWERED.get(_key(client), (None, 0.0))
+    if known != run or time.monotonic() - at > PING_EVERY:
+        await asyncio.to_thread(_keep, client, run)
 
 
 async def answers(client: RedisConnection) -> bool:
@@ -42,20 +50,23 @@ def _key(client: RedisConnection) -> tuple[str, int, str]:
     return (client.host, client.port, client.text("username"))
 
 
-def _keep(client: RedisConnection) -> None:
+def _keep(client: RedisConnection, run: str) -> None:
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
     from redis.retry import Retry
 
+    key = _key(client)
     with _LOCK:
-        if _key(client) not in _SPARES:
-            _SPARES[_key(client)] = Redis(**client.parameters, retry=Retry(NoBackoff(), 0))
+        if key not in _SPARES:
+            _SPARES[key] = Redis(**client.parameters, retry=Retry(NoBackoff(), 0))
     try:
-        _SPARES[_key(client)].ping()
+        _SPARES[key].ping()
     except (RedisError, OSError):
-        del _SPARES[_key(client)]  # the next probe opens another, perhaps with another password
+        _SPARES.pop(key, None)  # the next probe opens another, perhaps with another password
+        _ANSWERED.pop(key, None)
         raise
+    _ANSWERED[key] = (run, time.monotonic())
 
 
 def _answers(client: RedisConnection) -> bool:
@@ -67,5 +78,6 @@ def _answers(client: RedisConnection) -> bool:
     try:
         spare.ping()
     except (RedisError, OSError):
+        _ANSWERED.pop(_key(client), None)
         return False
     return True
