@@ -18,11 +18,15 @@ from cockpit.toolkit.schema import checked
 async def limited(seconds: float, what: str) -> AsyncIterator[None]:
     """Limit what is inside to so many seconds, and name every error in our words.
 
-    Raises Unreachable when the time is over, and Unexpected for what no client foresaw.
+    Raises Unreachable when the time is over, and Unexpected for what no client foresaw; and CancelledError for a
+    driver that swallowed it, for whoever cancelled waits for the end.
     """
     try:
         async with asyncio.timeout(seconds):
             yield
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
     except TimeoutError:
         raise Unreachable(
             f"{what} did not answer within {seconds:g} s.", "Check that it is running and reachable."

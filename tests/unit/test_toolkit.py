@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +184,35 @@ def test_time_limits_and_surprises_of_a_tool_have_names(tmp_path: Path) -> None:
         odd.diagnostic(timeout=0.05)(look)
         with pytest.raises(error):
             asyncio.run(inspect(Registry.of([odd]), Service("odd/one"), Call("look", "odd/one")))
+
+
+class Swallowing(Client):
+    """Its driver takes being cancelled for a sign to go on, as one does while it writes."""
+
+    async def open(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+def test_a_look_that_is_cancelled_ends_whatever_its_driver_does() -> None:
+    odd = Kind("odd", "Odd", Swallowing, Writer)
+
+    async def look(reader: Swallowing) -> Health:
+        return Health(Level.UP, "")
+
+    look.__annotations__ = {"reader": Swallowing, "return": Health}
+    odd.health()(look)
+
+    async def watched_and_cancelled() -> None:
+        task = asyncio.create_task(probe(odd, Service("odd/one", timeout=60.0)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(watched_and_cancelled())
+    assert asyncio.run(probe(odd, Service("odd/one", timeout=0.05))).level is Level.UP, "a time limit is none"
 
 
 def test_a_plan_may_touch_only_what_the_tool_names(tmp_path: Path) -> None:
