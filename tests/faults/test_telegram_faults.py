@@ -151,6 +151,7 @@ def test_a_restart_keeps_the_queue_and_the_buttons(scene_of):
     scene = scene_of().start(agent=False)
     first = scene.ask("first")
     question = scene.question()
+    scene.until(lambda: scene.engine.store.telegram.outbox.queue().get("waiting", (0, 0))[0] == 0)
     scene.api.stop()
     scene.ask("second")
     scene.end()

@@ -99,8 +99,8 @@ def bytes_of_a_screen(folder: Path, *flags: str) -> bytes:
 
 
 def read_until_end(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Everything until the program ends, for a minute and a half at the most."""
-    deadline = time.monotonic() + 90
+    """Everything until the program ends, for four minutes at the most."""
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         ready, _, _ = select.select([terminal], [], [], 0.2)
         if ready:
@@ -121,14 +121,12 @@ def what_acts(written: bytes) -> list[bytes]:
     return [each.encode("unicode_escape") for each in text if clean(each) != each]
 
 
-@pytest.mark.timeout(200)
 def test_no_byte_of_theirs_reaches_the_terminal_from_any_view(tmp_path: Path) -> None:
     written = bytes_of_a_screen(tmp_path)
     assert b"ended well" in written, written[-2000:]
     assert what_acts(written) == []
 
 
-@pytest.mark.timeout(200)
 def test_the_same_screen_without_its_gates_is_caught(tmp_path: Path) -> None:
     written = bytes_of_a_screen(tmp_path, "--without-gates")
     assert len(what_acts(written)) > 200
