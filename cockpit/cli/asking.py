@@ -7,7 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from cockpit.cli import output
 from cockpit.cli.exits import DENIED, FAILED, OK, PENDING, UsageError
@@ -43,12 +43,13 @@ def ask(arguments: Namespace) -> int:
 
 async def _ask(settings: Settings, arguments: Namespace) -> int:
     with engine(settings, act=True) as running:
+        before = running.reader.last_event()
         asked = await running.ask(arguments.question, incident=arguments.incident, service=arguments.service)
         works = asyncio.create_task(running.answer(asked.id)) if running.acts else None
         try:
             if asked.state is InquiryState.ASKING:
                 await _agree(running, await _priced(running, asked), yes=arguments.yes)
-            ended = await _followed(running, asked.id, works)
+            ended = await _followed(running, Shown(running.reader, asked.id, before), works)
         finally:
             if works:
                 works.cancel()
@@ -79,10 +80,10 @@ async def _agree(running: Engine, inquiry: Inquiry, *, yes: bool) -> None:
         await (running.allow if agreed else running.decline)(inquiry.id)
 
 
-async def _followed(running: Engine, inquiry: int, works: asyncio.Task[None] | None) -> Inquiry:
+async def _followed(running: Engine, shown: Shown, works: asyncio.Task[None] | None) -> Inquiry:
     """The inquiry once it has ended; what comes meanwhile is told. Raises what ends the work on it before."""
-    shown, until = Shown(running.reader, inquiry), time.monotonic() + WAITS
-    while not (now := running.reader.asked.inquiry(inquiry)).state.ended and time.monotonic() < until:
+    until = time.monotonic() + WAITS
+    while not (now := running.reader.asked.inquiry(shown.inquiry)).state.ended and time.monotonic() < until:
         shown.more(now)
         if works is None:
             await asyncio.sleep(LOOK)
@@ -90,8 +91,8 @@ async def _followed(running: Engine, inquiry: int, works: asyncio.Task[None] | N
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(works), LOOK)
             break
-    shown.more(running.reader.asked.inquiry(inquiry))
-    return running.reader.asked.inquiry(inquiry)
+    shown.more(running.reader.asked.inquiry(shown.inquiry))
+    return running.reader.asked.inquiry(shown.inquiry)
 
 
 @dataclass
@@ -100,16 +101,14 @@ class Shown:
 
     reader: Reader
     inquiry: int
-    _event: int = field(init=False)
+    event: int
+    """The last event that needs no telling."""
     _said: str = ""
-
-    def __post_init__(self) -> None:
-        self._event = self.reader.last_event()
 
     def more(self, now: Inquiry) -> None:
         """Tell what came since."""
-        for event in self.reader.events(after=self._event):
-            self._event = event.id
+        for event in self.reader.events(after=self.event):
+            self.event = event.id
             if event.kind in ("choice", "model") and event.data.get("inquiry") == self.inquiry:
                 self._line_end()
                 output.talk(f"{'looks at ' if event.kind == 'choice' else ''}{event.text}")

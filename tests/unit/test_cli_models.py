@@ -231,7 +231,7 @@ def test_what_a_model_says_is_told_once_as_it_comes(home, capsys):
     with home.store() as store:
         asked = store.inquiries.ask(None, "", "Why?", "ada", estimate=None, wait=False)
         assert store.inquiries.begin(asked.id)
-        shown = Shown(store.reader, asked.id)
+        shown = Shown(store.reader, asked.id, store.reader.last_event())
         for said in ("The value", "The value", "The value is \x1b[31mold", "Another thought"):
             store.inquiries.progress(asked.id, said)
             shown.more(store.reader.asked.inquiry(asked.id))
