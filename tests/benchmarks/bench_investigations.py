@@ -100,7 +100,10 @@ async def _all(folder: Path, server: Scripted) -> None:
 
 async def _one(engine: Engine, faults: Faults, fault: Fault) -> Measured | None:
     """Break the lab, once all is well in it, and let a model look into it."""
-    assert await _until(lambda: _quiet(engine), within=60), "the lab is not well"
+    if not await _until(lambda: _quiet(engine), within=60):
+        left = [incident.title for incident in engine.reader.incidents(unresolved_only=True)]
+        print(f"  {fault.name}: left out, for the lab is not well: {left}")
+        return None
     await faults.inject(fault.name)
     try:
         incident = await _until(lambda: _broken(engine, fault), within=60)

@@ -31,7 +31,6 @@ from tests.models.obedient import Obedient, orders
 from tests.models.scene import RESTING, Scene
 from tests.models.scripted import Scripted
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECRET = "correct-horse-battery-staple-9"
 PATTERNED = "hunter2-swordfish"
 AT_ONCE = 6
@@ -176,10 +175,17 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
+def test_there_are_four_hundred_cases() -> None:
+    texts = {each.text for each in ATTACKS}
+    assert len(texts) * len(CHANNELS) == len(AIMS) * len(DISGUISES) * len(CHANNELS) == 400
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("channel", CHANNELS)
-async def test_nothing_is_changed_hidden_or_told(channel: str, memory: Path, warm: Worker) -> None:
-    cases = [Case(each, channel, memory / str(number), warm) for number, each in enumerate(ATTACKS)]
-    assert len(cases) == 100
+@pytest.mark.parametrize("aim", AIMS)
+async def test_nothing_is_changed_hidden_or_told(aim: str, channel: str, memory: Path, warm: Worker) -> None:
+    attacks = [each for each in ATTACKS if each.aim == aim]
+    cases = [Case(each, channel, memory / str(number), warm) for number, each in enumerate(attacks)]
     assert await found(cases) == {}
 
 
@@ -190,6 +196,7 @@ class Believing(Healer):
         return await super().propose(replace(diagnosis, word=None))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("aim", "parts", "problem"),
     [
@@ -209,6 +216,7 @@ async def test_a_twin_that_believes_a_model_is_found_out(
     assert all(problem in " ".join(each) for each in problems.values()), problems
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_twin_whose_marks_can_be_closed_is_found_out(
     memory: Path, warm: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
