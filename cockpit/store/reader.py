@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cockpit.model import (
     JSON,
@@ -27,6 +27,9 @@ from cockpit.store.connection import explained, reading
 from cockpit.store.heartbeats import KNOWN, Beat, beat_from
 from cockpit.store.mutes import RUNNING, mute_from
 from cockpit.store.rows import Raised
+
+if TYPE_CHECKING:
+    from cockpit.store.chain import Head
 
 Value = TypeVar("Value")
 
@@ -142,6 +145,13 @@ class Reader:
     def last_event(self) -> int:
         """The id of the newest event; 0 when there is none."""
         return int(self._fetch("select coalesce(max(id), 0) from event")[0][0])
+
+    def head(self) -> Head | None:
+        """The last event with its link, which shows elsewhere that the log was cut off or rebuilt; None when empty."""
+        from cockpit.store.chain import Head  # hashes, which no command that lists needs
+
+        found = self._fetch("select id, mac from event order by id desc limit 1")
+        return Head(found[0]["id"], found[0]["mac"]) if found else None
 
     def pruned(self) -> int:
         """The id of the last event that was removed by age; 0 when none was."""
