@@ -20,7 +20,7 @@ def verify(arguments: Namespace) -> int:
     path = log_of(settings)
     if not path.exists():
         raise CockpitError(f"There is no change log at {path}.", "Start the agent with: cockpit")
-    problems = verified(path, path.with_name(KEY), (path.with_name(HEAD), *settings.anchors))
+    problems = verified(path, path.with_name(KEY), (path.with_name(HEAD), *settings.anchors, *arguments.anchor))
     if arguments.json:
         output.as_json(problems=[asdict(problem) for problem in problems], whole=not problems)
     elif problems:

@@ -137,7 +137,10 @@ def _looking_closer(commands: Commands) -> None:
     export = _add(commands, "export", "exporting:export", "print an incident as Markdown")
     export.add_argument("id", type=number, help="the incident's id")
     audit = _group(commands, "audit", "check the change log")
-    _add(audit, "verify", "auditing:verify", "find every edited, removed, inserted or cut-off row", json=True)
+    verify = _add(audit, "verify", "auditing:verify", "find every edited, removed, inserted or cut-off row", json=True)
+    verify.add_argument(
+        "--anchor", type=Path, action="append", default=[], metavar="FILE", help="heads kept elsewhere, one a line"
+    )
 
 
 def _models(commands: Commands) -> None:

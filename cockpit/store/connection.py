@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from cockpit.model import CockpitError
 
-SCHEMA = 6
+SCHEMA = 5
 """The newest schema this version knows: the number of the last migration."""
 
 BUSY_SECONDS = 5.0

@@ -29,6 +29,7 @@ from cockpit.store.rows import Raised
 
 if TYPE_CHECKING:  # what no command lists is loaded by the methods that read it
     from cockpit.store.asked import Asked
+    from cockpit.store.chain import Head
     from cockpit.store.figures import Queue, Standing, Step
     from cockpit.store.heartbeats import Beat
 
@@ -147,6 +148,13 @@ class Reader:
     def last_event(self) -> int:
         """The id of the newest event; 0 when there is none."""
         return int(self._fetch("select coalesce(max(id), 0) from event")[0][0])
+
+    def head(self) -> Head | None:
+        """The last event with its link, which shows elsewhere that the log was cut off or rebuilt; None when empty."""
+        from cockpit.store.chain import Head  # hashes, which no command that lists needs
+
+        found = self._fetch("select id, mac from event order by id desc limit 1")
+        return Head(found[0]["id"], found[0]["mac"]) if found else None
 
     def pruned(self) -> int:
         """The id of the last event that was removed by age; 0 when none was."""

@@ -27,7 +27,7 @@ from tests.telegram.bot_api import TOKEN, BotApi, Shown
 ADA, BOB, EVE, MALLORY = 1001, 1002, 1003, 6666
 """Ada may do everything, Bob approve what is not critical, Eve only look; Mallory is nobody."""
 FAST = Pace(hold=1.0, gather=0.4, settle=0.05, look=0.02, private=0.0, group=0.0, poll=5.0, timeout=3.0,
-            longest_pause=0.2, check=0.2, type_name=20.0)  # fmt: skip
+            longest_pause=0.2, head=3600.0, check=0.2, type_name=20.0)  # fmt: skip
 PUBLIC = "https://ops.example.net/telegram"
 """The public address of a webhook; the Bot API server has to be told where it leads to."""
 USERS = (

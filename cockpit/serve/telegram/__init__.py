@@ -6,6 +6,7 @@ import asyncio
 
 from cockpit.engine import Engine
 from cockpit.model import Role
+from cockpit.serve.telegram.anchor import send_daily
 from cockpit.serve.telegram.api import Hook, Later, TelegramError, connected
 from cockpit.serve.telegram.commands import MENU
 from cockpit.serve.telegram.listener import Listener
@@ -36,6 +37,7 @@ async def serve(engine: Engine, settings: Settings, pace: Pace | None = None) ->
     async with connected(token, telegram.base_url, telegram.chat, pace) as api, asyncio.TaskGroup() as group:
         if telegram.chat:
             group.create_task(_tell(teller, pace, news))
+            group.create_task(send_daily(teller, news))
             group.create_task(Sender(api, teller, telegram, pace, news).run())
         group.create_task(_listen(Listener(api, teller, telegram, pace, news)))
         group.create_task(_prune(teller))

@@ -32,6 +32,8 @@ class Pace:
     """How long any other request may take."""
     longest_pause: float = 60.0
     """Between two attempts while Telegram does not answer, at the most; the first comes after half a second."""
+    head: float = 60.0
+    """Between two looks whether the head of the log has to be sent today."""
     check: float = 60.0
     """Between two looks whether Telegram can bring updates, where it is to."""
     type_name: float = 120.0
