@@ -8,7 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cockpit.model import CockpitError
 from cockpit.settings import Settings
+
+
+class Held(CockpitError):
+    """Another process acts on the log."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            f"Process {lock_holder(settings)} acts on {settings.data_folder / 'cockpit.db'} already.",
+            "End that one first; `cockpit` beside it attaches, and can decide.",
+        )
+
+
+def refuse_second(settings: Settings) -> None:
+    """Raise Held when another process acts on the log."""
+    with locked(settings) as free:
+        if not free:
+            raise Held(settings)
 
 
 def take(settings: Settings) -> int | None:

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Literal, TypeAlias
 
 from cockpit.engine import Engine
-from cockpit.lock import lock_holder
+from cockpit.lock import Held
 from cockpit.model import CockpitError, ProposalState, Role
 from cockpit.serve.journal import Journal, Level, LibraryLines, leaves
 from cockpit.serve.service_manager import ServiceManager
@@ -43,10 +43,6 @@ CHANNELS = {
 """Modules of cockpit.serve that run beside the agent, each with the tables of the config that ask for it."""
 
 
-class Held(CockpitError):
-    """Another process acts on the log."""
-
-
 def run(
     configured: Callable[[], Configured],
     redactor: Redactor,
@@ -68,10 +64,7 @@ def run(
     settings, registry = configured()
     with Engine(settings, registry, redactor) as engine:
         if not engine.acts:
-            raise Held(
-                f"Process {lock_holder(settings)} acts on {engine.store.path} already.",
-                "End that one first; `cockpit` beside it attaches, and can decide.",
-            )
+            raise Held(settings)
         try:
             asyncio.run(Daemon(engine, configured, journal, manager).run())
         except BaseExceptionGroup as group:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.lock import locked
+from cockpit.settings import Settings
+
 HEAVY = ("textual", "rich", "httpx", "pydantic", "sqlite_utils", "psycopg", "redis", "nats", "psutil", "yaml")
 DAEMONS = {f"cockpit.settings.{name}" for name in ("daemon", "http", "notifying", "telegram")}
 COMMAND = (
@@ -63,6 +66,13 @@ def test_a_table_that_is_not_there_costs_nothing(tmp_path):
 def test_the_version_is_told_without_loading_anything(tmp_path):
     modules = loaded(COMMAND.format(argv=["--version"]), tmp_path)
     assert modules.isdisjoint({*HEAVY, "argparse", "json", "cockpit.model"})
+
+
+def test_a_second_daemon_leaves_before_anything_heavy_is_loaded(tmp_path):
+    with locked(Settings(data_folder=tmp_path / "cockpit")) as ours:
+        modules = loaded(COMMAND.format(argv=["--daemon"]), tmp_path)
+    assert ours and "cockpit.lock" in modules
+    assert modules.isdisjoint({*HEAVY, "cockpit.engine", "cockpit.serve.daemon", "cockpit.toolkit"})
 
 
 def test_listing_the_tools_loads_no_driver(tmp_path):
