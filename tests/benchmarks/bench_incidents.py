@@ -15,7 +15,7 @@ from cockpit.engine import Engine
 from cockpit.lab.demo import demo
 from cockpit.lab.menu import Faults
 from cockpit.lab.parts import Fault
-from cockpit.model import Incident, IncidentStatus, ProposalState, Verdict
+from cockpit.model import Approval, Incident, IncidentStatus, ProposalState, Verdict
 from cockpit.settings import Settings
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
@@ -62,7 +62,7 @@ async def _one(engine: Engine, faults: Faults, fault: Fault) -> tuple[float, flo
         if proposal is None:
             return _missed(fault, "no proposal")
         approved = time.time()
-        if proposal.state is ProposalState.PENDING:
+        if proposal.state is ProposalState.PENDING and proposal.approval is Approval.HARD:
             await engine.decide(proposal.id, proposal.digest, Verdict.APPROVED, channel="keypress")
         done = await _until(lambda: _finished(engine, proposal.id))
         if done is None:
