@@ -87,6 +87,11 @@ class Scene:
         self.error: BaseException | None = None
         self._pressed: set[tuple[int, str]] = set()
 
+    def lead_through(self, port: int) -> None:
+        """Reach the Bot API server over another port from the next start on."""
+        self.telegram = replace(self.telegram, base_url=f"http://127.0.0.1:{port}")
+        self.settings = replace(self.settings, telegram=self.telegram)
+
     def with_webhook(self, webhook: WebhookSettings | None) -> TelegramSettings:
         """Have updates brought there from the next start on, or asked for."""
         telegram = replace(self.telegram, webhook=webhook)
