@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import RenderableType
+from textual import events
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -21,6 +24,7 @@ from cockpit.screens.desk import Desk
 from cockpit.screens.overview import Overview
 from cockpit.screens.view import MODELS, VIEWS, View
 from widgets.figures import moment
+from widgets.frame import Frame, FrameUpdate
 from widgets.literal import Literal
 
 if TYPE_CHECKING:
@@ -65,6 +69,7 @@ class CockpitApp(Answers):
         ),
         Binding("question_mark", "help", "help", key_display="?", show=False, tooltip="this help", id="app.help"),
         Binding("ctrl+t", "theme", "theme", show=False, tooltip="light or dark", id="app.theme"),
+        Binding("ctrl+l", "redraw", "redraw", show=False, tooltip="write the whole screen again", id="app.redraw"),
         Binding("q", "quit", "quit", id="app.quit"),
     ]
 
@@ -76,6 +81,7 @@ class CockpitApp(Answers):
         self._event = 0
         self._aged = 0
         self._complaint = ""
+        self._frame = Frame()
         self.animation_level = "none"
         self._filters.append(Literal())
         for name in VIEWS[1:]:
@@ -200,6 +206,24 @@ class CockpitApp(Answers):
 
             self.push_screen(Reading("Help", partial(help_of, self.view)))
 
+    def on_resize(self, _event: events.Resize) -> None:
+        """The terminal has another size, or has just come back: what stands on it is not known."""
+        if self._frame.forget():
+            self.refresh()
+
+    def action_redraw(self) -> None:
+        """Write the whole screen again, for somebody else wrote on the terminal."""
+        self._frame.forget()
+        self.refresh()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Write what differs from what stands on the terminal; all that is written for a frame comes through here."""
+        if isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            update = FrameUpdate(self._frame, renderable)
+            super()._display(screen, update)  # type: ignore[arg-type]  # a CompositorUpdate is no console renderable
+        else:
+            super()._display(screen, renderable)
+
     def action_theme(self) -> None:
         """Go from dark to light, or back."""
         self.theme = "textual-dark" if self.theme == "textual-light" else "textual-light"
@@ -218,6 +242,7 @@ class CockpitApp(Answers):
         yield SystemCommand("Faults", "Inject a fault into the demo's lab (F)", self.action_faults)
         yield SystemCommand("Help", "What this view is for, and its keys (?)", self.action_help)
         yield SystemCommand("Theme", "Dark or light (ctrl+t)", self.action_theme)
+        yield SystemCommand("Redraw", "Write the whole screen again (ctrl+l)", self.action_redraw)
         yield SystemCommand("Quit", "Leave cockpit (q)", self.action_quit)
 
 

@@ -31,14 +31,14 @@ PARSES = {"Static", "Label", "Markdown", "Button", "Checkbox", "RadioButton", "L
 """Widgets that read markup in what they are given, or let control characters through; none of them is used."""
 ALLOWED = b"|".join(
     (
-        rb"\x1b\[(?:[1-9];){0,4}(?:38;2;\d+;\d+;\d+)?;?(?:48;2;\d+;\d+;\d+)?m|\x1b\[0?m",
-        rb"\x1b\[\d+;\d+H",
+        rb"\x1b\[[\d;]*m",
+        rb"\x1b\[\d+;\d+H|\x1b\[\d+G",
         rb"\x1b\[\?(?:7|25|1000|1003|1004|1006|1015|1049|2004|2026|2048)[hl]",
         rb"\x1b\[\?(?:2026|2048)\$p|\x1b\[[<>]\d*u",
         rb"\x1b\]22;[a-z-]+\x07",
     )
 )
-"""What Textual itself sends, and no more: colours, moves, its modes and queries, the pointer's shape."""
+"""What the screen itself sends, and no more: colours, moves, Textual's modes and queries, the pointer's shape."""
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.name)
