@@ -11,7 +11,7 @@ from widgets.figures import clock, duration, lasted
 from widgets.line import Ink, Line, Part, block, line
 from widgets.plan import plan_lines, text_of
 from widgets.signs import CHANGES, INCIDENTS, PROPOSALS, RUNS
-from widgets.timeline import event_line
+from widgets.timeline import event_line, older_lines
 
 if TYPE_CHECKING:
     from widgets.inquiry import Course
@@ -56,6 +56,8 @@ class Story:
 
     case: Case
     events: tuple[Event, ...] = ()
+    older: int = 0
+    """Events that came before these, and are left out."""
     proposals: tuple[Proposal, ...] = ()
     questions: tuple[Course, ...] = ()
     """What people asked models about it."""
@@ -85,6 +87,7 @@ def story_lines(story: Story, room: int) -> Iterator[Line]:
     yield from _asked(story.questions, room)
     yield line()
     yield line((" Timeline", Ink.STRONG))
+    yield from older_lines(incident.id, story.older)
     yield from (event_line(event, room) for event in story.events)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cockpit.model import Event
 from widgets.document import Document
-from widgets.figures import clock
+from widgets.figures import clock, plural
 from widgets.line import Ink, Line, column, line, wrap
 
 KINDS = {
@@ -33,6 +33,12 @@ def event_line(event: Event, room: int, *, service: bool = False) -> Line:
     )
 
 
+def older_lines(incident: object, older: int) -> Iterator[Line]:
+    """A sign that events are left out, and where they can be read."""
+    if older:
+        yield line((f" … {plural(older, 'older event')}, all in: cockpit export {incident}", Ink.DIM))
+
+
 class Timeline(Document):
     """The events of the chosen incident; the newest stays in sight unless the operator has scrolled up."""
 
@@ -42,15 +48,16 @@ class Timeline(Document):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._events: Sequence[Event] = ()
+        self._older = 0
         self._subject: object = None
         self._following = True
 
-    def show(self, subject: object, events: Sequence[Event]) -> None:
-        """Show these events of that incident."""
+    def show(self, subject: object, events: Sequence[Event], older: int = 0) -> None:
+        """Show these events of that incident, of which so many older ones are left out."""
         if events == self._events and subject == self._subject:
             return
         self._following = self._following or subject != self._subject
-        self._events, self._subject = events, subject
+        self._events, self._subject, self._older = events, subject, older
         self.entitle(f"{self.TITLE} of #{subject}" if isinstance(subject, int) else self.TITLE)
         self.update()
 
@@ -70,7 +77,11 @@ class Timeline(Document):
         if not self._events:
             return [line((" Choose an incident to see what happened in it.", Ink.DIM))]
         *older, last = self._events
-        return [*(event_line(event, room) for event in older), *_whole(last, room)]
+        return [
+            *older_lines(self._subject, self._older),
+            *(event_line(event, room) for event in older),
+            *_whole(last, room),
+        ]
 
 
 def _whole(event: Event, room: int) -> Sequence[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -57,8 +58,8 @@ def _cost(reader: Reader, inquiry: Inquiry) -> str:
 def markdown(reader: Reader, incident_id: int) -> str:
     """An incident as a Markdown document: cause, timeline, evidence, proposals, decisions and changes."""
     incident = reader.incident(incident_id)
-    proposals = reader.proposals(incident=incident_id)
-    events = reader.events(incident=incident_id, limit=1000)
+    proposals = reader.proposals(incident=incident_id, limit=sys.maxsize)
+    events = reader.events(incident=incident_id, limit=sys.maxsize)
     asked = reader.asked.of(incident_id) if any(event.kind == "inquiry" for event in events) else []
     parts = [_head(incident), _timeline(events)]
     parts += [_evidence(reader, incident_id)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +12,9 @@ from cockpit.cli import output
 from cockpit.cli.exits import OK
 from cockpit.cli.opening import reading, settings_of
 from cockpit.cli.reading import told
-from cockpit.model import CockpitError, Incident, Plan, Proposal, ProposalState
+from cockpit.model import CockpitError, Event, Incident, Plan, Proposal, ProposalState
 from cockpit.store.reader import Reader
-from widgets.figures import duration, moment
+from widgets.figures import duration, moment, plural
 
 EVENTS = 5000
 """Events of one incident that are shown at the most, the newest ones."""
@@ -71,6 +71,7 @@ def _proposal(reader: Reader, proposal: Proposal, *, json: bool) -> None:
 
 def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
     events = reader.events(before=sys.maxsize, incident=incident.id, limit=EVENTS)
+    older = reader.earlier(events[0]) if len(events) == EVENTS else 0
     runs = reader.runs(incident.id)
     proposals = reader.proposals(incident=incident.id)[::-1]
     asked = any(event.kind == "inquiry" for event in events)
@@ -78,6 +79,7 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
         output.as_json(
             incident=asdict(incident),
             alerts=[asdict(raised) for raised in reader.alerts(incident=incident.id)],
+            older_events=older,
             events=[asdict(event) for event in events],
             runs=[asdict(run) for run in runs],
             proposals=[told(reader, proposal) for proposal in proposals],
@@ -88,9 +90,7 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
     output.line(f"{incident.service}, {incident.severity}, {incident.status}, since {_when(incident.opened_at)}")
     if incident.cause:
         output.line(f"Cause: {incident.cause}")
-    output.line("\nTimeline")
-    for event in events:
-        output.line(f"  {_when(event.at)}  {event.actor}: {event.text}")
+    _timeline(incident, events, older)
     output.line("\nEvidence" if runs else "")
     for run in runs:
         output.line(f"  run {run.id}  {run.call.tool} ({duration(run.seconds)}): {run.summary}")
@@ -103,6 +103,14 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
         output.line()
         for line in proposal_text(reader, proposal):
             output.line(line)
+
+
+def _timeline(incident: Incident, events: Sequence[Event], older: int) -> None:
+    output.line("\nTimeline")
+    if older:
+        output.line(f"  … {plural(older, 'older event')}, all in: cockpit export {incident.id}")
+    for event in events:
+        output.line(f"  {_when(event.at)}  {event.actor}: {event.text}")
 
 
 def _inquiries(reader: Reader, incident: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 POINTS = 40
 """Latencies kept for a sparkline."""
+TOLD = 500
+"""Events of a timeline that are shown: the newest ones."""
 BUSY = {
     IncidentStatus.INVESTIGATING: "looking into",
     IncidentStatus.CHANGING: "changing",
@@ -125,8 +128,13 @@ class Desk:
         return (busy[0] + (f" and {len(busy) - 1} more" if len(busy) > 1 else "")) if busy else "watching"
 
     def timeline(self, key: object) -> tuple[Event, ...]:
-        """The events of an incident, oldest first; none for anything else."""
-        return tuple(self.reader.events(incident=key)) if isinstance(key, int) else ()
+        """The newest events of an incident, oldest first; none for anything else."""
+        found = self.reader.events(incident=key, before=sys.maxsize, limit=TOLD) if isinstance(key, int) else ()
+        return tuple(found)
+
+    def older(self, timeline: Sequence[Event]) -> int:
+        """How many events of its incident a timeline leaves out."""
+        return self.reader.earlier(timeline[0]) if len(timeline) == TOLD else 0
 
     def case(self, key: object) -> Case:
         """All that stands around an incident (its id) or a proposal (`("proposal", id)`)."""
@@ -135,9 +143,7 @@ class Desk:
         if not isinstance(key, int):
             return Case()
         proposals = self.reader.proposals(incident=key, limit=1)
-        return self._around(
-            proposals[0] if proposals else None, self.reader.incident(key), self.reader.events(incident=key)
-        )
+        return self._around(proposals[0] if proposals else None, self.reader.incident(key), self.timeline(key))
 
     def _around(self, proposal: Proposal | None, incident: Incident | None, events: Sequence[Event]) -> Case:
         name = proposal.call.service if proposal else incident.service if incident else ""
@@ -169,7 +175,8 @@ class Desk:
         if not isinstance(key, int):
             return Story(self.case(key))
         events = self.timeline(key)
-        return Story(self.case(key), events, tuple(self.reader.proposals(incident=key)), self._questions(key, events))
+        proposals = tuple(self.reader.proposals(incident=key))
+        return Story(self.case(key), events, self.older(events), proposals, self._questions(key, events))
 
     def _questions(self, incident: int, events: Sequence[Event]) -> tuple[Course, ...]:
         if self.models is None:

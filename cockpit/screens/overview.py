@@ -55,13 +55,14 @@ class Overview(View):
         waiting = [each.id for each in incidents if each.status is IncidentStatus.WAITING or each.id in asking]
         key = self._wanted([*alone, *(each.id for each in incidents)], [*alone, *waiting])
         case, events = desk.case(key), desk.timeline(key)
+        older = desk.older(events)
 
         def show() -> None:
             desk.chosen = key
             self.query_one(Services).show(seen, now)
             self.query_one(Incidents).show(incidents, orphans, now, asking)
             self.query_one(Headline).show(*headline(desk.since, standing, incidents, asking))
-            self.query_one(Timeline).show(key, events)
+            self.query_one(Timeline).show(key, events, older)
             self.query_one(ProposalPane).show(case)
 
         return show

@@ -47,6 +47,7 @@ EVENTS = "select * from event where id > ? order by id limit ?"
 EVENTS_OF = "select * from event where incident = ? and id > ? order by id limit ?"
 EVENTS_BEFORE = "select * from event where id > ? and id < ? order by id desc limit ?"
 EVENTS_OF_BEFORE = "select * from event where incident = ? and id > ? and id < ? order by id desc limit ?"
+EARLIER = "select count(*) from event where incident = ? and id < ?"
 
 PROPOSALS = "select * from proposal order by id desc limit ?"
 PROPOSALS_IN = "select * from proposal where state = ? order by id desc limit ?"
@@ -144,6 +145,10 @@ class Reader:
         else:
             found = self._values(rows.event_from, EVENTS_OF_BEFORE, incident, after, before, limit)
         return found[::-1]
+
+    def earlier(self, event: Event) -> int:
+        """How many events of its incident came before an event."""
+        return int(self._fetch(EARLIER, event.incident, event.id)[0][0])
 
     def last_event(self) -> int:
         """The id of the newest event; 0 when there is none."""

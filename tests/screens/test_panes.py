@@ -8,10 +8,11 @@ import pytest
 from textual.geometry import Region
 
 from cockpit.model import Health, Level
-from cockpit.screens.desk import dependants
+from cockpit.screens.desk import TOLD, dependants
 from cockpit.screens.form import converted
 from tests.screens import world as w
 from tests.screens.conftest import Stage
+from widgets.document import Sheet
 from widgets.figures import age, countdown, duration, number, spark
 from widgets.incidents import Incidents
 from widgets.line import Ink, difference, line, plain, wrap
@@ -20,6 +21,7 @@ from widgets.plan import change_lines, diff_lines, look_alikes
 from widgets.plot import braille, segment
 from widgets.proposal import ProposalPane
 from widgets.services import Services
+from widgets.timeline import Timeline
 
 Staged = Callable[..., Stage]
 
@@ -196,3 +198,39 @@ async def test_any_place_of_a_long_log_is_reached_at_once_and_little_of_it_is_he
             await stage.settled(pilot)
             assert f"event {row} " in texts(log._visible())[0] + " "
         assert len(log._pages) <= 12
+
+
+async def test_of_a_long_timeline_the_end_is_shown_with_a_sign_that_the_rest_is_left_out(staged: Staged) -> None:
+    stage = staged(*w.CALM)
+    for number_ in range(TOLD + 30):
+        stage.world.store.note("monitor", "note", f"look {number_}", incident=1)
+    everything = len(stage.world.store.reader.events(incident=1, limit=10 * TOLD))
+    sign = f"{everything - TOLD} older events, all in: cockpit export 1"
+    async with stage.app.run_test(size=(120, 40)) as pilot:
+        await stage.settled(pilot)
+        timeline = stage.app.screen.query_one(Timeline)
+        assert f"look {TOLD + 29}" in texts(timeline._visible())[-1]
+        assert sign in texts(timeline._body)[0]
+        await stage.press(pilot, "2")
+        story = stage.app.screen.query_one("#detail", Sheet).copy_text()
+        assert sign in story and story.endswith(f"look {TOLD + 29}")
+
+
+async def test_the_services_that_are_as_they_were_are_not_written_anew(
+    staged: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    write = Services._row
+    monkeypatch.setattr(
+        Services,
+        "_row",
+        lambda pane, seen, *rest: written.append(seen.watched.service.name) or write(pane, seen, *rest),
+    )
+    stage = staged(*w.CALM)
+    async with stage.app.run_test(size=(120, 40)) as pilot:
+        await stage.settled(pilot)
+        written.clear()
+        stage.world.store.record_health("redis/main", Health(Level.UP, "31 % of 64 MB used", {}, 0.9), w.NOW)
+        stage.app.view.look()  # type: ignore[union-attr]
+        await stage.settled(pilot)
+        assert written == ["redis/main"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cockpit import __version__
-from cockpit.cli import crash, output
+from cockpit.cli import crash, output, showing
 from cockpit.model import Tier
 from cockpit.model.inquiries import CallOutcome, InquiryState, ModelCall
 from cockpit.store.store import Store
@@ -88,9 +88,23 @@ def test_an_incident_is_listed_shown_and_exported(home):
     status, listed, said = home("incidents")
     assert (status, said) == (0, "") and "There is trouble" in listed and "critical" in listed
     shown = home.json("show", str(incident))
-    assert {"incident", "alerts", "events", "runs", "proposals", "schema_version"} == shown.keys()
+    assert {"incident", "alerts", "older_events", "events", "runs", "proposals", "schema_version"} == shown.keys()
     assert "Timeline" in home("show", f"#{incident}")[1]
     assert f"# Incident {incident}: There is trouble" in home("export", str(incident))[1]
+
+
+def test_of_a_long_incident_the_newest_events_are_shown_and_all_are_exported(home, monkeypatch):
+    monkeypatch.setattr(showing, "EVENTS", 20)
+    incident = home.incident()
+    with home.store() as store:
+        for number in range(1200):
+            store.note("monitor", "note", f"look {number}.", incident=incident)
+    shown, told = home.json("show", str(incident)), home("show", str(incident))[1]
+    assert [event["text"] for event in shown["events"]] == [f"look {number}." for number in range(1180, 1200)]
+    assert shown["older_events"] == 1181
+    assert f"1181 older events, all in: cockpit export {incident}" in told
+    exported = home("export", str(incident))[1]
+    assert all(f"look {number}." in exported for number in range(1200))
 
 
 def test_what_is_not_there_is_said_in_one_sentence(home):
