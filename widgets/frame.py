@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -163,7 +163,7 @@ def differences(before: Sequence[Cell], after: Sequence[Cell]) -> Iterator[tuple
     """The first cell and the one after the last, of each stretch that has to be written."""
     if before == after:
         return
-    if not all(len(text) == 1 for row in (before, after) for text, _ in row):
+    if {len(text) for text, _ in chain(before, after)} != {1}:
         yield from _whole(after)
         return
     differ = [x for x, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]

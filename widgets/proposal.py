@@ -74,6 +74,7 @@ class ProposalPane(Document):
         super().__init__(id=id)
         self._clock = clock
         self._case = Case()
+        self._told_last: tuple[object, ...] = ()
         self.guard = Guard()
 
     def on_mount(self) -> None:
@@ -82,8 +83,15 @@ class ProposalPane(Document):
 
     def _beat(self) -> None:
         self.guard.beat(time.monotonic())
-        if self.waits:
+        told, self._told_last = self._told_last, self._telling
+        if self.waits and told != self._told_last:
             self.tell_time()
+
+    @property
+    def _telling(self) -> tuple[object, ...]:
+        """What head and foot tell that changes by itself."""
+        left = countdown(self.pending.expires_at - self._clock()) if self.pending else ""
+        return self._answerable, left, self.guard.whole
 
     @property
     def pending(self) -> Proposal | None:

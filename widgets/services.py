@@ -44,6 +44,8 @@ class Services(Rows):
         super().__init__(id=id, classes=classes)
         self._seen: Sequence[Seen] = ()
         self._now = 0.0
+        self._written: dict[str, tuple[tuple[object, ...], Line]] = {}
+        """The line of each service, and what it was written from: most are as they were when one changes."""
 
     def show(self, seen: Sequence[Seen], now: float) -> None:
         """Show these services as of `now`."""
@@ -55,12 +57,19 @@ class Services(Rows):
     def rows(self, room: int) -> Sequence[Row]:
         """One row a service."""
         name = min(max((cells(each.watched.service.name) for each in self._seen), default=8), max(room // 3, 12))
-        return [Row(each.watched.service.name, self._row(each, name, room)) for each in self._seen]
+        return [Row(each.watched.service.name, self._line(each, name, room)) for each in self._seen]
 
-    def _row(self, seen: Seen, name: int, room: int) -> Line:
+    def _line(self, seen: Seen, name: int, room: int) -> Line:
+        old = seen.stale(self._now)
+        made_of = (seen, name, room, old, self._summary(seen, old))
+        known = self._written.get(seen.watched.service.name)
+        if known is None or known[0] != made_of:
+            known = self._written[seen.watched.service.name] = (made_of, self._row(*made_of))
+        return known[1]
+
+    def _row(self, seen: Seen, name: int, room: int, old: bool, summary: str) -> Line:
         watched = seen.watched
         sign = LEVELS[watched.health.level]
-        old = seen.stale(self._now)
         parts: list[str | Part] = [
             (f" {sign.glyph} ", sign.ink),
             column(watched.service.name, name, Ink.STRONG),
@@ -70,7 +79,7 @@ class Services(Rows):
         if bars:
             parts.append((spark(seen.latencies, bars) + " ", Ink.CALM))
         parts.append(column(duration(watched.health.latency), 7, Ink.DIM, right=True))
-        parts.append((f"  {self._summary(seen, old)}", Ink.DIM if old else Ink.PLAIN))
+        parts.append((f"  {summary}", Ink.DIM if old else Ink.PLAIN))
         return line(*parts)
 
     def _summary(self, seen: Seen, old: bool) -> str:

@@ -7,6 +7,7 @@ the spare connection that the last probe left open (see `spare`).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 from collections.abc import Awaitable, Callable, Iterator
@@ -102,7 +103,8 @@ class RedisConnection(Client):
                 return await spare.ask(self, command, *arguments)
             assert self._redis is not None
             send: Callable[..., Awaitable[Any]] = self._redis.execute_command
-            return await send(command, *arguments, **DECODED.get(command, {}))
+            async with asyncio.timeout(SECONDS):
+                return await send(command, *arguments, **DECODED.get(command, {}))
 
     async def close(self) -> None:
         """Disconnect; never raises."""
@@ -133,18 +135,22 @@ class RedisConnection(Client):
 
     async def _connect(self) -> None:
         from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
         from redis.exceptions import AuthenticationError
         from redis.exceptions import ConnectionError as Lost
 
         from tools.redis import spare
 
-        # Without driver_info=None each connection reads the package's metadata from disk to tell the server.
-        redis = Redis(**self.parameters, retry=Retry(NoBackoff(), 0), driver_info=None)
+        # Without driver_info=None each connection reads the package's metadata from disk to tell the server. Its own
+        # policy of trying again is copied twice, and its own time limit makes a task of every command that is sent.
+        own = {"retry": None, "socket_timeout": None, "driver_info": None}
+        redis = Redis(**{**self.parameters, **own})
         try:
-            await redis.initialize()
+            async with asyncio.timeout(SECONDS):
+                await redis.initialize()
             self._redis = redis
+        except TimeoutError:
+            await redis.aclose()
+            raise
         except Lost as error:
             await redis.aclose()
             if isinstance(error, AuthenticationError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tools.redis.client import NAME, RedisConnection
@@ -35,7 +36,7 @@ class Info:
         """A field made of several, such as `db0` or `errorstat_OOM`."""
         return mapping(self._fields.get(field))
 
-    @property
+    @cached_property
     def databases(self) -> list[dict[str, Any]]:
         """Each database that holds keys: `database`, `keys`, `expiring`, `average_ttl_seconds`."""
         return [
