@@ -7,11 +7,11 @@ that is most of what is sent: two texts of the same pane share most of their cel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from rich.cells import get_character_cell_size
 from rich.color import ColorSystem
@@ -41,31 +41,46 @@ class Frame:
 
     def __init__(self) -> None:
         self._rows: list[list[Cell]] = []
+        self._whole: LayoutUpdate | None = None
+        """What was written whole, and not yet taken apart into cells: the first paint need not wait for that."""
 
     def forget(self) -> bool:
         """Take nothing for granted: the terminal was resized, or others wrote on it. Whether anything was known."""
-        known = bool(self._rows)
-        self._rows = []
+        known = bool(self._rows or self._whole)
+        self._rows, self._whole = [], None
         return known
 
-    def bring(self, update: LayoutUpdate | ChopsUpdate, colours: ColorSystem) -> str:
+    def bring(self, update: LayoutUpdate | ChopsUpdate, console: Console) -> str:
         """What the terminal has to be sent, so that the update stands on it."""
-        self._fit(*_size(update))
+        colours = console._color_system or ColorSystem.TRUECOLOR
+        if self._whole:
+            self._clear(self._whole)
+            for y, pieces in groupby(_pieces(self._whole), itemgetter(0)):
+                self._rows[y] = _replaced(self._rows[y], pieces, colours)
+            self._whole = None
+        if self._fits(update):
+            return self._difference(update, colours)
+        if isinstance(update, LayoutUpdate):
+            self._whole = update
+            return update.render_segments(console)
+        self._clear(update)
+        return self._difference(update, colours)
+
+    def _difference(self, update: LayoutUpdate | ChopsUpdate, colours: ColorSystem) -> str:
         pen = _Pen()
         for y, pieces in groupby(_pieces(update), itemgetter(0)):
             before = self._rows[y]
-            after = list(before)
-            for _, x, strip in pieces:
-                after[x : x + strip.cell_length] = cells_of(strip, colours)
-            del after[len(before) :]
-            self._rows[y] = after
+            after = self._rows[y] = _replaced(before, pieces, colours)
             for start, end in differences(before, after):
                 pen.write(start, y, after[start:end])
         return pen.lift()
 
-    def _fit(self, width: int, height: int) -> None:
-        if len(self._rows) != height or len(self._rows[0]) != width:
-            self._rows = [[UNKNOWN] * width for _ in range(height)]
+    def _fits(self, update: LayoutUpdate | ChopsUpdate) -> bool:
+        return bool(self._rows) and (len(self._rows[0]), len(self._rows)) == _size(update)
+
+    def _clear(self, update: LayoutUpdate | ChopsUpdate) -> None:
+        width, height = _size(update)
+        self._rows = [[UNKNOWN] * width for _ in range(height)]
 
 
 class FrameUpdate(CompositorUpdate):
@@ -77,7 +92,7 @@ class FrameUpdate(CompositorUpdate):
 
     def render_segments(self, console: Console) -> str:
         """What differs; from now on the frame takes it for written."""
-        return self._frame.bring(self._update, console._color_system or ColorSystem.TRUECOLOR)
+        return self._frame.bring(self._update, console)
 
 
 class _Pen:
@@ -106,12 +121,6 @@ class _Pen:
         return "".join([*self._written, turn(self._look, "")])
 
 
-class _Look(NamedTuple):
-    attributes: frozenset[str]
-    ink: str
-    ground: str
-
-
 def _size(update: LayoutUpdate | ChopsUpdate) -> tuple[int, int]:
     if isinstance(update, LayoutUpdate):
         return update.region.size
@@ -129,6 +138,15 @@ def _pieces(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, Stri
             if strip is not None and x < last and end > first:
                 start = max(first - x, 0)
                 yield y, x + start, strip.crop(start, min(end, last) - x)
+
+
+def _replaced(row: Sequence[Cell], pieces: Iterable[tuple[int, int, Strip]], colours: ColorSystem) -> list[Cell]:
+    """The row with these pieces in their places; its width stays, whatever they hold."""
+    replaced = list(row)
+    for _, x, strip in pieces:
+        cells = cells_of(strip, colours)
+        replaced[x : x + len(cells)] = cells
+    return replaced[: len(row)]
 
 
 def cells_of(strip: Strip, colours: ColorSystem) -> list[Cell]:
@@ -189,25 +207,26 @@ def _whole(row: Sequence[Cell]) -> Iterator[tuple[int, int]]:
 @lru_cache(4096)
 def turn(old: str, new: str) -> str:
     """The shortest sequence that goes from one look to another."""
-    was, now = _look(old), _look(new)
-    if was == now:
+    had, old_ink, old_ground = _parts(old)
+    has, ink, ground = _parts(new)
+    if (had, old_ink, old_ground) == (has, ink, ground):
         return ""
-    off = {OFF[each] for each in was.attributes - now.attributes}
-    on = {each for each in now.attributes if each not in was.attributes or OFF[each] in off}
-    codes = [*sorted(off), *sorted(on)]
-    codes += [now.ink or "39"] if now.ink != was.ink else []
-    codes += [now.ground or "49"] if now.ground != was.ground else []
+    off = {OFF[each] for each in had - has}
+    codes = [*sorted(off), *sorted(each for each in has if each not in had or OFF[each] in off)]
+    codes += [ink or "39"] if ink != old_ink else []
+    codes += [ground or "49"] if ground != old_ground else []
     return f"\x1b[{min(';'.join(codes), f'0;{new}' if new else '', key=len)}m"
 
 
 @lru_cache(4096)
 def blank(look: str) -> str:
     """How a blank looks that is written like this: its ground, unless there are lines through it."""
-    seen = _look(look)
-    return look if seen.attributes & SEEN_ON_BLANKS else seen.ground
+    attributes, _, ground = _parts(look)
+    return look if attributes & SEEN_ON_BLANKS else ground
 
 
-def _look(codes: str) -> _Look:
+def _parts(codes: str) -> tuple[set[str], str, str]:
+    """Attributes, colour of the text, colour of the ground."""
     attributes, ink, ground = set(), "", ""
     for code in re.findall(r"[34]8;2;\d+;\d+;\d+|[34]8;5;\d+|\d+", codes):
         number = int(code.partition(";")[0])
@@ -217,4 +236,4 @@ def _look(codes: str) -> _Look:
             ground = code
         else:
             attributes.add(code)
-    return _Look(frozenset(attributes), ink, ground)
+    return attributes, ink, ground

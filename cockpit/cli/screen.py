@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 from argparse import Namespace
@@ -35,6 +36,11 @@ class Screen(CockpitApp):
         super().__init__(desk, open_engine)
         self.agents: list[threading.Event] = []
         """One for each agent that was started; set when it has ended."""
+
+    def on_ready(self) -> None:
+        """Look for garbage from now on; what the screen is made of is none, and is not looked through again."""
+        gc.freeze()
+        gc.enable()
 
     def _serve(self) -> None:
         ended = threading.Event()
@@ -96,9 +102,11 @@ async def _watch(settings: Settings, open_engine: Callable[[], Engine] | None) -
         app.theme = settings.theme
     for ending in (signal.SIGTERM, signal.SIGHUP):  # without this the demo's servers would outlive the screen
         asyncio.get_running_loop().add_signal_handler(ending, app.exit)
+    gc.disable()
     try:
         said = await app.run_async()
     finally:
+        gc.enable()
         for running in opened:
             running.stop()
         for ended in app.agents:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widget import Widget
@@ -104,13 +104,11 @@ class Services(View):
         return names[0] if names else ""
 
     def on_mount(self) -> None:
-        """Name the facts."""
-        super().on_mount()
+        """Name the facts; Textual calls what the view itself does on top of this."""
         self.query_one("#facts", Sheet).entitle("Facts")
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, _event: events.ScreenResume) -> None:
         """Put the cursor on the service that was opened elsewhere."""
-        super().on_screen_resume()
         if self.desk.service:
             name, self.desk.service = self.desk.service, ""
             self.call_after_refresh(self.query_one(ServiceList).choose, name)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -55,6 +55,11 @@ class View(Screen[None]):
         self.desk = desk
         self._resting: Timer | None = None
         self._views: tuple[str, ...] = VIEWS
+        self._fresh = True
+        """Whether it is about to be shown for the first time, styled and read a moment ago."""
+        width = self.app.size.width  # told by a resize only after all panes have been styled for no width at all
+        fitting = next(name for least, name in reversed(self.HORIZONTAL_BREAKPOINTS) if width >= least)
+        self.add_class(fitting, update=False)
 
     def panes(self) -> Iterable[Widget]:
         """The panes between the bars."""
@@ -81,9 +86,12 @@ class View(Screen[None]):
         self.watch(self, "focused", self._focus_moved, init=False)
         self.call_after_refresh(self._focus_moved)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Catch up with what happened while another view was on."""
-        self.look()
+        if self._fresh:
+            self._fresh = event.refresh_styles = False
+        else:
+            self.look()
 
     def look(self) -> None:
         """Read again and show what changed; a later look takes the place of one that still reads."""

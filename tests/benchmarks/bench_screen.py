@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import sys
 import tempfile
 import threading
@@ -28,6 +29,7 @@ Bare().run()
 """
 PAINTED = "cache03"
 PRESSES = 60
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
@@ -51,6 +53,9 @@ def _make_room(port: int) -> None:
 
 
 def _first_paint(folder: Path, port: int) -> None:
+    """Of a program that is compiled, as an installed one is, and Textual beside it."""
+    for package in ("cockpit", "widgets", "tools"):
+        compileall.compile_dir(ROOT / package, quiet=1)
     (folder / "few").mkdir()
     (folder / "fifty").mkdir()
     last_known = filled_store(folder / "few", services=5, incidents=5, port=port)

@@ -27,6 +27,7 @@ from tests.screens.hostile_app import fill
 from widgets.frame import Frame, cells_of, differences, turn
 
 WIDTH, HEIGHT = 24, 4
+CONSOLE = Console(color_system="truecolor", force_terminal=True)
 LOOKS = (
     "#ffffff on #121212",
     "#8d8d8d on #121212",
@@ -97,7 +98,7 @@ class Shown(Emulator):
 
     def bring(self, update: LayoutUpdate | ChopsUpdate) -> str:
         """Bring an update to the terminal; returns what was written for it."""
-        written = self.frame.bring(update, ColorSystem.TRUECOLOR)
+        written = self.frame.bring(update, CONSOLE)
         self.stream.feed(written)
         return written
 
@@ -128,7 +129,7 @@ def as_textual_writes_it(frame: Rows) -> list[list[tuple[object, ...]]]:
 def written_afresh(update: LayoutUpdate) -> list[list[tuple[object, ...]]]:
     """What a terminal shows on which Textual itself writes the whole of it."""
     fresh = Emulator(*update.region.size)
-    fresh.stream.feed(update.render_segments(Console(color_system="truecolor", force_terminal=True)))
+    fresh.stream.feed(update.render_segments(CONSOLE))
     return fresh.cells
 
 
@@ -191,6 +192,15 @@ def test_a_row_with_wide_characters_is_written_whole_and_found_again_after_each(
     frame = [strip("one 世 TWO".ljust(WIDTH - 1))] * HEIGHT
     written = shown.bring(part(frame, (0, 7, 10)))
     assert "one 世\x1b[7G TWO" in written
+
+
+def test_a_row_keeps_its_width_whatever_a_strip_says_of_its_own() -> None:
+    shown = Shown()
+    for text in ("too short", "far too long for a row that has no more room", "☁\ufe0f joined \u200d".ljust(WIDTH)):
+        shown.bring(whole([Strip([Segment(text)], WIDTH)] * HEIGHT))
+        shown.bring(part([strip("x" * WIDTH)] * HEIGHT, (1, 2, 4)))
+    shown.bring(whole([strip("x" * WIDTH)] * HEIGHT))
+    assert shown.screen.display == ["x" * WIDTH] * HEIGHT
 
 
 def test_a_look_is_told_by_what_differs_from_the_last() -> None:

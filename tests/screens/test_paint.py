@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from textual.dom import DOMNode
 from textual.geometry import Region
 from textual.strip import Strip
 
 from cockpit import app as application
+from cockpit.app import CockpitApp
 from cockpit.model import Health, Level
+from cockpit.screens.view import View
 from tests.screens import world as w
 from tests.screens.conftest import Stage
 from widgets.lines import Lines
@@ -111,3 +114,19 @@ async def test_the_services_are_read_once_for_every_version_of_the_store(
     stage.world.store.record_health("redis/main", Health(Level.UP, "fine", {}, 0.1), w.NOW)
     assert desk.seen() != before
     assert len(reads) == 2
+
+
+async def test_the_first_view_is_styled_once(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    styled: list[object] = []
+    style = CockpitApp.update_styles
+
+    def record(app: CockpitApp, node: DOMNode, animate: bool = True) -> None:
+        styled.append(node)
+        style(app, node, animate)
+
+    monkeypatch.setattr(CockpitApp, "update_styles", record)
+    stage = staged(*w.CALM)
+    async with stage.app.run_test(size=(120, 40)) as pilot:
+        await stage.settled(pilot)
+        assert stage.app.screen.has_class("-medium")
+        assert not [each for each in styled if isinstance(each, View)]
