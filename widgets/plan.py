@@ -155,7 +155,9 @@ def _pair(before: str | None, after: str | None, room: int) -> Iterator[Line]:
 
 
 def _keyed(name: str, key: str, values: Mapping[str, JSON]) -> str | None:
-    return f"{name}: {_as_text(values[key])}" if key in values else None
+    if key not in values:
+        return None
+    return f"{name}: {'not set' if values[key] is None else _as_text(values[key])}"
 
 
 def _as_text(value: JSON) -> str | None:

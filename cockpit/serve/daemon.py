@@ -92,6 +92,8 @@ class Daemon:
         following = asyncio.create_task(self.journal.follow(self.engine.reader))
         beating = asyncio.create_task(self._beat())
         self.journal.say(Level.NOTICE, f"Process {os.getpid()} acts on {self.engine.store.path}.")
+        if not self.engine.services:
+            self.journal.say(Level.WARNING, "No service is configured, so none is watched. Type: cockpit init")
         try:
             while not self._ending:
                 await self._work_until_ordered()

@@ -124,6 +124,12 @@ def test_a_change_that_takes_too_long_stays_in_the_journal_and_is_looked_at_by_t
     place.check()
 
 
+def test_that_nothing_is_watched_is_said(place: Place) -> None:
+    place.config.write_text('operator = "ada"\n')
+    with place.daemon():
+        until(lambda: "No service is configured" in place.said())
+
+
 @pytest.mark.parametrize("seconds", ["1.0", "30.0"])
 def test_it_ends_within_five_seconds_even_when_a_probe_blocks_the_process(place: Place, seconds: str) -> None:
     (place.world() / "block").write_text(seconds)
