@@ -18,9 +18,11 @@ from cockpit.model import (
     Severity,
     canonical,
 )
+from cockpit.model.inquiries import Estimate
 from cockpit.serve.telegram.body import BOLD, CODE, DIFF, Body, button
 from cockpit.settings.daemon import Right
-from cockpit.text import clean, shorten
+from cockpit.text import clean, counted, shorten
+from widgets.figures import dollars
 from widgets.line import plain
 from widgets.plan import diff_lines, look_alikes, text_of
 
@@ -156,6 +158,19 @@ def care_row(notes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return row
 
 
+def estimated(estimate: Estimate) -> str:
+    """What asking a model would cost."""
+    return f"{estimate.model} first, for about {dollars(estimate.dollars)}"
+
+
+def ask_row(inquiry: int) -> list[Mapping[str, Any]]:
+    """The buttons of an inquiry that waits for a yes."""
+    return [
+        button("Ask a model", "ask model", Right.APPROVE, digest=str(inquiry)),
+        button("Do not ask", "ask no model", Right.APPROVE, digest=str(inquiry)),
+    ]
+
+
 def worked_row() -> list[Mapping[str, Any]]:
     """The buttons under an incident that was resolved by a change."""
     return [button("It worked", "worked", Right.SEE), button("It did not", "not worked", Right.SEE)]
@@ -188,7 +203,8 @@ def gathered(lines: Sequence[str], more: int) -> Body:
 def storm(incidents: Sequence[Incident], since: float) -> Body:
     """Many incidents in one message."""
     open_ones = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
-    body = Body().add(f"⛈ {len(incidents)} incidents since {clock(since)}, {len(open_ones)} of them open", BOLD)
+    happened = counted(len(incidents), "incident")
+    body = Body().add(f"⛈ {happened} since {clock(since)}, {len(open_ones)} of them open", BOLD)
     worst = sorted(open_ones, key=lambda each: (-each.severity.rank, each.id))
     for each in worst[:LISTED]:
         body.add(f"\n{SIGNS[each.severity]} {each.id} {clean(each.service)}: {shorten(clean(each.title), 100)}")
