@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cockpit.model import Event
+from cockpit.text import counted
 from widgets.document import Document
-from widgets.figures import clock, plural
+from widgets.figures import clock
 from widgets.line import Ink, Line, column, line, wrap
 
 KINDS = {
@@ -36,7 +37,7 @@ def event_line(event: Event, room: int, *, service: bool = False) -> Line:
 def older_lines(incident: object, older: int) -> Iterator[Line]:
     """A sign that events are left out, and where they can be read."""
     if older:
-        yield line((f" … {plural(older, 'older event')}, all in: cockpit export {incident}", Ink.DIM))
+        yield line((f" … {counted(older, 'older event')}, all in: cockpit export {incident}", Ink.DIM))
 
 
 class Timeline(Document):

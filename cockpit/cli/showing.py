@@ -14,7 +14,8 @@ from cockpit.cli.opening import reading, settings_of
 from cockpit.cli.reading import told
 from cockpit.model import CockpitError, Event, Incident, Plan, Proposal, ProposalState
 from cockpit.store.reader import Reader
-from widgets.figures import duration, moment, plural
+from cockpit.text import counted
+from widgets.figures import duration, moment
 
 EVENTS = 5000
 """Events of one incident that are shown at the most, the newest ones."""
@@ -108,7 +109,7 @@ def _incident(reader: Reader, incident: Incident, *, json: bool) -> None:
 def _timeline(incident: Incident, events: Sequence[Event], older: int) -> None:
     output.line("\nTimeline")
     if older:
-        output.line(f"  … {plural(older, 'older event')}, all in: cockpit export {incident.id}")
+        output.line(f"  … {counted(older, 'older event')}, all in: cockpit export {incident.id}")
     for event in events:
         output.line(f"  {_when(event.at)}  {event.actor}: {event.text}")
 
