@@ -102,7 +102,7 @@ def test_of_a_long_incident_the_newest_events_are_shown_and_all_are_exported(hom
     shown, told = home.json("show", str(incident)), home("show", str(incident))[1]
     assert [event["text"] for event in shown["events"]] == [f"look {number}." for number in range(1180, 1200)]
     assert shown["older_events"] == 1181
-    assert f"1181 older events, all in: cockpit export {incident}" in told
+    assert f"1,181 older events, all in: cockpit export {incident}" in told
     exported = home("export", str(incident))[1]
     assert all(f"look {number}." in exported for number in range(1200))
 
