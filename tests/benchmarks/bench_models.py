@@ -29,7 +29,8 @@ from tests.benchmarks.litellm_bare import QUICK
 from tests.benchmarks.report import line, percentile
 from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.world import filled_store
-from tests.models.scripted import Asked, Says, Scripted
+from tests.models.script import Asked, Says
+from tests.models.scripted import Scripted
 
 STARTS, CALLS, TURNS = 5, 50, 10
 TICK = 0.002

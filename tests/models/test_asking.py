@@ -16,7 +16,7 @@ from cockpit.settings import Settings
 from cockpit.text import Redactor
 from tests.models import shop
 from tests.models.scene import FRONT, Scene, concludes, gives_up, looks, proposal
-from tests.models.scripted import Fails, Says, Wants
+from tests.models.script import Fails, Says, Wants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Make = Callable[..., Scene]

@@ -16,7 +16,7 @@ from cockpit.model import Approval, IncidentStatus, ProposalState
 from cockpit.model.inquiries import InquiryState
 from tests.faults.invariants import check_invariants
 from tests.models.scene import FRONT, Scene, concludes, conclusion, gives_up, looks, proposal
-from tests.models.scripted import Asked, Fails, Hangs, Says, Wants
+from tests.models.script import Asked, Fails, Hangs, Says, Wants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Make = Callable[..., Scene]

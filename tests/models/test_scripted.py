@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.models.scripted import Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Scripted, Wants
+from tests.models.script import Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Wants
+from tests.models.scripted import Scripted
 
 USER = {"role": "user", "content": "Why is it down?"}
 CALLED = {
