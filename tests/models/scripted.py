@@ -46,6 +46,8 @@ class Scripted:
     abandoned: int = 0
     """Requests whose asker went away before the answer was whole."""
     port: int = 0
+    part: int = 0
+    """How many askers there were before this one; each has an address of its own."""
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -56,7 +58,7 @@ class Scripted:
     @property
     def url(self) -> str:
         """What a client calls its base URL."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}/{self.part}/v1"
 
     def start(self) -> Self:
         """Answer; after `stop` at the same port again."""
@@ -85,6 +87,11 @@ class Scripted:
             self.script, self._given, self.abandoned = script, 0, 0
             self.requests.clear()
 
+    def play_for_another(self, script: Script) -> None:
+        """Play at a new address: what an earlier asker gave up may still be on its way, and takes no step of it."""
+        self.part += 1
+        self.play(script)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -99,7 +106,7 @@ class Scripted:
     async def _run(self, ready: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         application = web.Application(client_max_size=2**26)
-        application.router.add_post("/v1/chat/completions", self._answer)
+        application.router.add_post(r"/{part:\d+}/v1/chat/completions", self._answer)
         runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port)
@@ -110,15 +117,19 @@ class Scripted:
         await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        part = int(request.match_info["part"])
         refused = await self._refused(request)
         if refused is not None:
             return refused
+        if part != self.part:
+            return _error(Fails(410, "Another asker has the word."))
         asked = Asked(dict(request.headers), await request.json(), time.monotonic())
         step = self._next(asked)
         try:
             return await _ANSWERS[type(step)](step, asked, request)
         except (asyncio.CancelledError, ConnectionResetError):
-            self._note(lambda: setattr(self, "abandoned", self.abandoned + 1))
+            if part == self.part:
+                self._note(lambda: setattr(self, "abandoned", self.abandoned + 1))
             raise
 
     async def _refused(self, request: web.Request) -> web.Response | None:

@@ -68,6 +68,15 @@ def test_the_script_may_be_a_function_of_the_request() -> None:
         assert post(server, body()).json()["choices"][0]["message"]["content"] == "WHY IS IT DOWN?"
 
 
+def test_what_an_earlier_asker_sent_takes_no_step_of_another_script() -> None:
+    with Scripted([Says("One.")]) as server:
+        earlier = Scripted((), port=server.port, part=server.part)
+        server.play_for_another([Says("Two.")])
+        assert post(earlier, body()).status_code == 410
+        assert server.requests == []
+        assert post(server, body()).json()["choices"][0]["message"]["content"] == "Two."
+
+
 def test_it_fails_as_it_is_told() -> None:
     with Scripted(
         [Fails(429, retry_after=7), Fails(502, body="<html>"), Raw("<html>", "text/html"), Hangs()]
