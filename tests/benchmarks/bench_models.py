@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -91,9 +91,9 @@ async def _starts() -> None:
     line("the loop is late while it starts", shown, "as without")
 
 
-async def _lateness(doing: asyncio.Future[None] | asyncio.Task[None] | object) -> list[float]:
+async def _lateness(doing: Awaitable[object]) -> list[float]:
     """Seconds by which the loop woke later than it was told to, while something is done."""
-    task = asyncio.ensure_future(doing)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(doing)
     late = []
     while not task.done():
         began = time.perf_counter()

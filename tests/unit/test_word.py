@@ -19,7 +19,7 @@ def change(**more: str) -> Change:
 
 
 def word(*kinds: str, **more: object) -> Word:
-    return Word("mini", kinds, near=("redis/cache",), **more)  # type: ignore[arg-type]
+    return Word("mini", kinds, near=("redis/cache",), **more)  # type: ignore[arg-type]  # keywords of a word
 
 
 @pytest.mark.parametrize(
