@@ -13,6 +13,8 @@ from tests.stopwatch import Stopwatch
 
 HOUR, DAY = 3600, 86_400
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+SLEEP = "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds)[0]\n"
+"""Python sleeps by clock_nanosleep(2) until a moment, which libfaketime refuses once its clock was set."""
 needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="needs Debian's libfaketime")
 
 
@@ -36,6 +38,7 @@ def place(tmp_path: Path) -> Shifted:
         "DONT_FAKE_MONOTONIC": "1",
     }
     made = Shifted(tmp_path, environ)
+    (made.plugins / "sitecustomize.py").write_text(SLEEP)
     made.jump(0)
     return made
 
