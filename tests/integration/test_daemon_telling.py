@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import signal
 import socket
@@ -12,8 +14,11 @@ import pytest
 
 from cockpit.cli.exits import OK
 from cockpit.model import Alert, Severity
+from cockpit.serve.journal import Journal
 from cockpit.store.store import Store
+from cockpit.text import Redactor
 from tests.faults.daemon_world import Place, listening, until
+from tests.unit.store_examples import Log
 
 
 @pytest.fixture
@@ -75,6 +80,16 @@ def test_its_lines_are_json_redacted_and_clean_whatever_strangers_write(place: P
     assert (evil["level"], evil["service"], evil["incident"]) == ("warning", "world/w0", 1)
     assert "hunter2" not in place.said()
     assert place.said().isascii() and "\x1b" not in place.said() and "\x07" not in place.said()
+
+
+async def test_what_others_write_before_it_begins_to_look_is_told_as_well(log: Log) -> None:
+    said = io.StringIO()
+    following = asyncio.create_task(Journal(said, Redactor()).follow(log.store.reader, log.store.reader.last_event()))
+    log.store.note("ada", "note", "in the very first moment")
+    await asyncio.sleep(0)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    assert "in the very first moment" in said.getvalue()
 
 
 def test_its_lines_are_text_with_a_time_and_bear_a_priority_where_the_journal_reads_them(place: Place) -> None:
