@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cockpit import ownership
 from cockpit.model import CockpitError
 from cockpit.settings import Settings
 
@@ -30,8 +31,18 @@ def refuse_second(settings: Settings) -> None:
 
 
 def take(settings: Settings) -> int | None:
-    """The lock of the acting engine as a file descriptor, or None when another process holds it."""
-    descriptor = os.open(_lock_file(settings), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """The lock of the acting engine as a file descriptor, or None when another process holds it.
+
+    Raises CockpitError when the folder or the file is not the operator's own.
+    """
+    file = _lock_file(settings)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fault := ownership.of_folder(file.parent) or ownership.of_file(file, written_in_place=True):
+            raise CockpitError(*fault)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise CockpitError(f"{file} cannot be opened: {error.strerror}.", "Check the owner of its folder.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -45,7 +56,6 @@ def take(settings: Settings) -> int | None:
 @contextmanager
 def locked(settings: Settings) -> Iterator[bool]:
     """Keep every engine from acting on the log meanwhile; whether that worked, for another may act already."""
-    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = take(settings)
     try:
         yield lock is not None
