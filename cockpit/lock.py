@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,11 @@ from pathlib import Path
 from cockpit import ownership
 from cockpit.model import CockpitError
 from cockpit.settings import Settings
+
+A_LOOK_TAKES = 0.05
+"""Seconds for which somebody who only looks may be in the way of one who is to act."""
+WRITTEN_WITHIN = 1.0
+"""Seconds in which who takes the lock has written down that it did."""
 
 
 class Held(CockpitError):
@@ -23,11 +29,18 @@ class Held(CockpitError):
         )
 
 
-def refuse_second(settings: Settings) -> None:
-    """Raise Held when another process acts on the log."""
-    with locked(settings) as free:
-        if not free:
-            raise Held(settings)
+def is_free(settings: Settings) -> bool:
+    """Whether no process acts on the log. Raises CockpitError when the folder or the file is not the operator's own."""
+    descriptor = _open(settings)
+    try:
+        # Shared: those who only look do not take each other for one who acts.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def take(settings: Settings) -> int | None:
@@ -35,17 +48,8 @@ def take(settings: Settings) -> int | None:
 
     Raises CockpitError when the folder or the file is not the operator's own.
     """
-    file = _lock_file(settings)
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if fault := ownership.of_folder(file.parent) or ownership.of_file(file, written_in_place=True):
-            raise CockpitError(*fault)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise CockpitError(f"{file} cannot be opened: {error.strerror}.", "Check the owner of its folder.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    descriptor = _open(settings)
+    if not _exclusive(descriptor):
         os.close(descriptor)
         return None
     os.ftruncate(descriptor, 0)
@@ -66,11 +70,53 @@ def locked(settings: Settings) -> Iterator[bool]:
 
 def lock_holder(settings: Settings) -> str:
     """The id of the process that acts on the log, as it wrote it down; `?` where it wrote none."""
+    deadline = time.monotonic() + WRITTEN_WITHIN
+    while not _lives(holder := _written(settings)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holder or "?"
+
+
+def _exclusive(descriptor: int) -> bool:
+    deadline = time.monotonic() + A_LOOK_TAKES
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
+
+
+def _written(settings: Settings) -> str:
     try:
         found = _lock_file(settings).read_text("ascii").strip()
     except (OSError, ValueError):
-        return "?"
-    return found if found.isdigit() else "?"
+        return ""
+    return found if found.isdigit() else ""
+
+
+def _lives(process: str) -> bool:
+    """Whether there is such a process; what one that was killed wrote stays in the file."""
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError, ValueError):
+        return False
+    return True
+
+
+def _open(settings: Settings) -> int:
+    file = _lock_file(settings)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fault := ownership.of_folder(file.parent) or ownership.of_file(file, written_in_place=True):
+            raise CockpitError(*fault)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise CockpitError(f"{file} cannot be opened: {error.strerror}.", "Check the owner of its folder.") from error
 
 
 def _lock_file(settings: Settings) -> Path:

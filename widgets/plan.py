@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from cockpit.model import JSON, Change, Plan
 from cockpit.model.values import BEWARE
@@ -54,9 +54,7 @@ def change_lines(change: Change, room: int) -> Iterator[Line]:
 def diff_lines(before: JSON, after: JSON, room: int) -> Iterator[Line]:
     """What differs: changed keys of a mapping, changed lines of a text, or the two values."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in sorted({*before, *after}):
-            if before.get(key) != after.get(key):
-                yield from _pair(_keyed(key, before), _keyed(key, after), room)
+        yield from _entry_diffs(before, after, room)
     elif isinstance(before, Mapping) and isinstance(after, str):
         yield from _entries(before, room, Ink.DIM)
         yield (("  must still hold", Ink.DIM),)
@@ -135,14 +133,30 @@ def _step(step: str, room: int) -> Iterator[Line]:
         yield ("$ " if index == 0 else "  ", Ink.DIM), (piece, Ink.CODE)
 
 
+def _entry_diffs(before: Mapping[str, JSON], after: Mapping[str, JSON], room: int, above: str = "") -> Iterator[Line]:
+    """Each entry that differs, down to the innermost; `above` names the mappings that these are entries of."""
+    for key in sorted({*before, *after}):
+        old, new, name = before.get(key), after.get(key), f"{above}{key}"
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _entry_diffs(old, new, room, f"{name}.")
+        elif key in before and key in after and (_has_lines(old) or _has_lines(new)):
+            yield from _piece(f"{name}:", room, Ink.DIM)
+            yield from _unified(_as_text(old), _as_text(new), room)
+        else:
+            yield from _pair(_keyed(name, key, before), _keyed(name, key, after), room)
+
+
 def _pair(before: str | None, after: str | None, room: int) -> Iterator[Line]:
     for sign, text, ink in (("- ", before, Ink.REMOVED), ("+ ", after, Ink.ADDED)):
-        for index, piece in enumerate(wrap(text, room - 2) if text is not None else ()):
-            yield (((sign if index == 0 else "  ") + piece, ink),)
+        yield from _signed(sign, () if text is None else (text,), ink, room)
 
 
-def _keyed(key: str, values: Mapping[str, JSON]) -> str | None:
-    return f"{key}: {_as_text(values[key])}" if key in values else None
+def _keyed(name: str, key: str, values: Mapping[str, JSON]) -> str | None:
+    if key not in values:
+        return None
+    return f"{name}: {'not set' if values[key] is None else _as_text(values[key])}"
 
 
 def _as_text(value: JSON) -> str | None:
@@ -158,10 +172,21 @@ def _has_lines(value: JSON) -> bool:
 
 
 def _unified(before: str | None, after: str | None, room: int) -> Iterator[Line]:
-    from difflib import unified_diff
+    from difflib import SequenceMatcher
 
-    inks = {"-": Ink.REMOVED, "+": Ink.ADDED, "@": Ink.DIM}
-    differences = unified_diff((before or "").splitlines(), (after or "").splitlines(), lineterm="", n=CONTEXT)
-    for row in list(differences)[2:]:
-        for index, piece in enumerate(wrap(row[1:], room - 2)):
-            yield ((f"{row[0] if index == 0 else ' '} {piece}", inks.get(row[0], Ink.DIM)),)
+    old, new = (before or "").splitlines(), (after or "").splitlines()
+    for hunk in SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT):
+        if start := hunk[0][1]:
+            yield ((f"@ line {start + 1}", Ink.DIM),)
+        for what, old_from, old_to, new_from, new_to in hunk:
+            if what == "equal":
+                yield from _signed("  ", old[old_from:old_to], Ink.DIM, room)
+            else:
+                yield from _signed("- ", old[old_from:old_to], Ink.REMOVED, room)
+                yield from _signed("+ ", new[new_from:new_to], Ink.ADDED, room)
+
+
+def _signed(sign: str, rows: Sequence[str], ink: Ink, room: int) -> Iterator[Line]:
+    for row in rows:
+        for index, piece in enumerate(wrap(row, room - 2)):
+            yield (((sign if index == 0 else "  ") + piece, ink),)

@@ -154,6 +154,8 @@ class Agent:
             self._to(incident, IncidentStatus.CHANGING, f"Proposal {latest.id} is being applied.")
         elif not firing:
             self._resolve(incident, latest)
+        elif latest and latest.state is ProposalState.PENDING and self._graver(incident, firing):
+            self.store.supersede(latest.id, "A graver alert joined its incident.")
         elif latest and latest.state is ProposalState.PENDING:
             self._to(incident, IncidentStatus.WAITING, f"Proposal {latest.id} waits for a decision.")
         elif incident.status is IncidentStatus.ESCALATED:
@@ -223,6 +225,15 @@ class Agent:
             self._attempts.pop(incident.id, None)
             self._to(incident, IncidentStatus.OPEN, "New alerts joined it: looking again.")
             self.wake()
+
+    def _graver(self, incident: Incident, firing: frozenset[str]) -> bool:
+        """Whether an alert joined that is graver than all that were looked into: their remedy is beside the point."""
+        known = self._seen_alerts.setdefault(incident.id, firing)
+        if firing <= known:
+            return False
+        alerts = [raised.alert for raised in self.store.reader.alerts(incident=incident.id, firing_only=True)]
+        before = max((alert.severity.rank for alert in alerts if alert.fingerprint in known), default=-1)
+        return any(alert.severity.rank > before for alert in alerts if alert.fingerprint not in known)
 
     def _investigate(self, incident: Incident, firing: frozenset[str]) -> None:
         self._seen_alerts[incident.id] = firing

@@ -6,19 +6,21 @@ import asyncio
 import sys
 import time
 from argparse import Namespace
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 
 from cockpit.cli import output
 from cockpit.cli.exits import DENIED, FAILED, OK, PENDING, UsageError
 from cockpit.cli.models import brief
-from cockpit.cli.opening import engine, settings_of
+from cockpit.cli.opening import engine, log_of, settings_of, writing
 from cockpit.engine import Engine
+from cockpit.lock import is_free
 from cockpit.model import CockpitError
 from cockpit.model.answers import Answer
 from cockpit.model.inquiries import Inquiry, InquiryState
 from cockpit.settings import Settings
 from cockpit.store.reader import Reader
+from cockpit.store.store import Store
 from widgets.figures import dollars
 
 LOOK = 0.2
@@ -39,6 +41,31 @@ def ask(arguments: Namespace) -> int:
     if settings.models.ask and not arguments.yes and not sys.stdin.isatty():
         raise UsageError("Nobody can be asked here whether a model may be asked.", "Add --yes.")
     return asyncio.run(_ask(settings, arguments))
+
+
+def allow(arguments: Namespace) -> int:
+    """Let an inquiry begin that waits for a yes; whoever acts on the log works on it."""
+    settings = settings_of(arguments)
+    with _log(settings, arguments.id) as store:
+        store.inquiries.allow(arguments.id, settings.operator)
+    later = "" if not is_free(settings) else " Nobody acts on the log now; it begins when somebody does."
+    output.talk(f"A model may be asked for inquiry {arguments.id}.{later}")
+    return OK
+
+
+def decline(arguments: Namespace) -> int:
+    """End an inquiry that waits for a yes."""
+    settings = settings_of(arguments)
+    with _log(settings, arguments.id) as store:
+        store.inquiries.decline(arguments.id, settings.operator)
+    output.talk(f"No model is asked for inquiry {arguments.id}.")
+    return OK
+
+
+def _log(settings: Settings, inquiry: int) -> AbstractContextManager[Store]:
+    if not log_of(settings).exists():
+        raise CockpitError(f"There is no inquiry {inquiry}: nothing was ever recorded.", "Ask with: cockpit ask")
+    return writing(settings)
 
 
 async def _ask(settings: Settings, arguments: Namespace) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from re import Pattern
 from typing import Any
 
 from cockpit.cli import output
@@ -59,24 +63,52 @@ def _all(settings: Settings) -> list[tuple[str, Any]]:
     levels = [(f"policy.levels.{tool}", str(level)) for tool, level in settings.policy.levels.items()]
     services = [entry for service in settings.services for entry in _service(service)]
     limits = [(name, value) for name, value in policy if name != "policy.levels"]
-    return [*general, *limits, *levels, *_telling(settings), *services]
+    return [*general, *limits, *levels, *_tables(settings), *services]
 
 
-def _telling(settings: Settings) -> list[tuple[str, Any]]:
-    """The tables about telling people; where a secret stands, and not what it is."""
-    tables = [
-        *((f"notify.{each.name}", each) for each in settings.notify),
-        *((name, getattr(settings, name)) for name in ("escalation", "gitea", "deadman") if getattr(settings, name)),
-        *((f"heartbeats.{each.name}", each) for each in settings.heartbeats),
-        *((f"maintenance.{number}", each) for number, each in enumerate(settings.maintenance, 1)),
-    ]
-    return [_entry(path, each.name, getattr(table, each.name)) for path, table in tables for each in fields(table)]
+def _tables(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """The tables beside policy and services; of a secret where it stands, and not what it is."""
+    for name in ("escalation", "gitea", "deadman", "telegram", "http", "alertmanager"):
+        if (table := getattr(settings, name)) is not None:
+            yield from _table(name, table)
+    for name in ("notify", "heartbeats"):
+        for table in getattr(settings, name):
+            yield from _table(f"{name}.{table.name}", table)
+    for number, table in enumerate(settings.maintenance, 1):
+        yield from _table(f"maintenance.{number}", table)
+    if settings.models is not None:
+        yield from (entry for entry in _table("models", settings.models) if entry[0] != "models.models")
+        for model in settings.models.models:
+            yield from _table(f"models.{model.name}", model)
 
 
-def _entry(path: str, name: str, value: Any) -> tuple[str, Any]:
-    if isinstance(value, Secret):
-        return f"{path}.{name}{value.form}", "hidden"
-    return f"{path}.{name}", value.isoformat() if isinstance(value, datetime) else value
+def _table(path: str, table: Any) -> Iterator[tuple[str, Any]]:
+    for each in fields(table):
+        value = getattr(table, each.name)
+        yield f"{path}.{each.name}{value.form if isinstance(value, Secret) else ''}", _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Secret():
+            plain: Any = "hidden"
+        case datetime():
+            plain = value.isoformat()
+        case Pattern():
+            plain = value.pattern
+        case Path() | StrEnum():
+            plain = str(value)
+        case Mapping():
+            plain = {str(name): _plain(part) for name, part in value.items()}
+        case set() | frozenset():
+            plain = sorted(value)
+        case tuple() | list():
+            plain = [_plain(part) for part in value]
+        case _ if is_dataclass(value):
+            plain = {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.repr}
+        case _:
+            plain = value
+    return plain
 
 
 def _service(service: Service) -> list[tuple[str, Any]]:

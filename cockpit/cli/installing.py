@@ -61,17 +61,16 @@ def uninstall(arguments: Namespace) -> int:
 
 def status(arguments: Namespace) -> int:
     """Say whether it is installed, and who acts on the change log; status 1 when nobody does."""
-    from cockpit.lock import lock_holder, locked
+    from cockpit.lock import is_free, lock_holder
 
     settings, unit = settings_of(arguments), _place(arguments.system)
     output.line(f"{unit} is {'there' if unit.exists() else 'not installed'}.")
     if not log_of(settings).exists():
         output.line(f"Nothing was ever recorded at {log_of(settings)}.")
         return FAILED
-    with locked(settings) as free:
-        if free:
-            output.line(f"Nobody acts on {log_of(settings)}.")
-            return FAILED
+    if is_free(settings):
+        output.line(f"Nobody acts on {log_of(settings)}.")
+        return FAILED
     output.line(f"Process {lock_holder(settings)} acts on {log_of(settings)}.")
     return OK
 

@@ -31,6 +31,8 @@ EDITORS = ("VISUAL", "EDITOR")
 
 def learn(arguments: Namespace) -> int:
     """Draft a runbook from an incident, have it reviewed and tried, and take it; or list what was learned."""
+    if arguments.id is None and (arguments.draft or arguments.confirm or arguments.lab is not None):
+        raise UsageError("No incident is named to learn from.", "Type: cockpit learn ID")
     settings, registry = settings_of(arguments), Registry.discover()
     if arguments.list or arguments.id is None:
         return _list(settings, registry, json=arguments.json)
@@ -141,8 +143,9 @@ def _edit(file: Path) -> None:
     editor = next((os.environ[name] for name in EDITORS if os.environ.get(name)), "vi")
     try:
         subprocess.run([*shlex.split(editor), str(file)], check=False)  # noqa: S603  the operator's own editor
-    except OSError as error:
-        raise CockpitError(f"The editor '{editor}' does not start: {error.strerror}.", "Set EDITOR.") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CockpitError(f"The editor '{editor}' does not start: {why}.", "Set EDITOR.") from None
 
 
 def _list(settings: Settings, registry: Registry, *, json: bool) -> int:
@@ -173,6 +176,8 @@ def _list(settings: Settings, registry: Registry, *, json: bool) -> int:
         last = moment(record.last, now) if record and record.last else "never"
         rows.append((book.id, book.learned, record.explained if record else 0, record.worked if record else 0, last))
     output.table(("runbook", "from incident", "explained", "worked", "last worked"), rows)
+    if not books:
+        output.talk("Nothing was learned yet. Learn from an incident that a model explained with: cockpit learn ID")
     for broken in library.broken:
         output.talk(f"Left out: {broken}")
     return OK

@@ -143,4 +143,4 @@ def asking_table(found: Sequence[Inquiry]) -> None:
             for each in found
         ],
     )
-    output.talk("A model is asked once you say so: open the screen with cockpit, and press m.")
+    output.talk("A model is asked once you say so: cockpit allow ID, or m on the screen.")

@@ -150,6 +150,10 @@ def _models(commands: Commands) -> None:
     about.add_argument("--incident", type=number, metavar="ID", help="the question is about this incident")
     about.add_argument("--service", default="", metavar="NAME", help="the question is about this service")
     ask.add_argument("--yes", action="store_true", help="do not ask before a model is asked")
+    allow = _add(commands, "allow", "asking:allow", "let a model be asked, where that waits for a yes")
+    allow.add_argument("id", type=number, help="the inquiry's id, as incidents lists it")
+    decline = _add(commands, "decline", "asking:decline", "let no model be asked, where that waits for a yes")
+    decline.add_argument("id", type=number, help="the inquiry's id")
     _add(commands, "models", "models:models", "list the models: record, cost, budget left, last calls", json=True)
 
 
@@ -258,7 +262,7 @@ def _lab(commands: Commands) -> None:
 GROUPS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_reading, ("services", "incidents", "changes")),
     (_looking_closer, ("show", "export", "audit")),
-    (_models, ("ask", "models")),
+    (_models, ("ask", "allow", "decline", "models")),
     (_deciding, ("approve", "deny", "undo", "freeze", "unfreeze")),
     (_learning, ("learn",)),
     (_quieting, ("mute", "unmute", "mutes", "heartbeat")),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cockpit.cli import crash
 from cockpit.cli.exits import OK, TEMPORARY, UsageError, status_of
 from cockpit.cli.opening import settings_of
-from cockpit.lock import Held, refuse_second
+from cockpit.lock import Held, is_free
 from cockpit.model import CockpitError
 from cockpit.settings import Settings
 
@@ -39,7 +39,9 @@ def daemon(arguments: Namespace) -> int:
         prefixed=read_by_systemd(sys.stderr, os.environ),
     )
     try:
-        refuse_second(settings_of(arguments))  # before all that takes long to load
+        settings = settings_of(arguments)
+        if not is_free(settings):  # before all that takes long to load
+            raise Held(settings)
         from cockpit.serve.daemon import run
         from cockpit.serve.service_manager import ServiceManager
 

@@ -9,9 +9,11 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib import import_module
+from queue import SimpleQueue
 from typing import Literal, TypeAlias
 
 from cockpit.engine import Engine
@@ -27,6 +29,7 @@ from cockpit.toolkit import Registry
 Order: TypeAlias = Literal["end", "reload"]
 Configured: TypeAlias = tuple[Settings, Registry]
 
+ENDINGS = (signal.SIGTERM, signal.SIGINT)
 ENDS_WITHIN = 4.5
 """Seconds after which a process that was told to end does, whatever still hangs: the log needs no farewell."""
 BEATS = 3
@@ -89,6 +92,8 @@ class Daemon:
         following = asyncio.create_task(self.journal.follow(self.engine.reader))
         beating = asyncio.create_task(self._beat())
         self.journal.say(Level.NOTICE, f"Process {os.getpid()} acts on {self.engine.store.path}.")
+        if not self.engine.services:
+            self.journal.say(Level.WARNING, "No service is configured, so none is watched. Type: cockpit init")
         try:
             while not self._ending:
                 await self._work_until_ordered()
@@ -97,24 +102,28 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(following, beating, return_exceptions=True)
         self.journal.say(Level.NOTICE, "Ended.")
+        # Python gives a handler up before it is gone itself, and would then be killed by one more signal.
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
 
     def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
+        """Obey signals until the process is gone; the time to end in runs also while something holds up the loop."""
+        loop, told = asyncio.get_running_loop(), SimpleQueue[None]()
+        threading.Thread(target=_force_the_end, args=[told], daemon=True).start()
+
+        def end(*_: object) -> None:
+            told.put(None)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._end)
+
+        for number in ENDINGS:
+            signal.signal(number, end)
         loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, "reload")
 
     def _end(self) -> None:
         self._ending = True
         self.manager.stopping()
-        self._force_the_end()
         self._orders.put_nowait("end")
-
-    def _force_the_end(self) -> None:
-        """End the process soon, also when a thread or a library hangs: what was being done is in the log."""
-        timer = threading.Timer(ENDS_WITHIN, os._exit, [os.EX_OK])
-        timer.daemon = True
-        timer.start()
 
     async def _work_until_ordered(self) -> None:
         """Work; return to begin anew with a config that was read, or to end."""
@@ -217,3 +226,10 @@ class Daemon:
 
 def _kept(error: CockpitError) -> str:
     return f"The new config is not taken, the old one holds: {error}"
+
+
+def _force_the_end(told: SimpleQueue[None]) -> None:
+    """End the process soon after it was told to, whatever hangs: what was being done is in the log."""
+    told.get()
+    time.sleep(ENDS_WITHIN)
+    os._exit(os.EX_OK)

@@ -173,7 +173,7 @@ class Inquiries:
 def _inquiry(log: Transaction, id: int) -> Inquiry:
     row = log.one(ONE, id)
     if row is None:
-        raise CockpitError(f"There is no inquiry {id}.")
+        raise CockpitError(f"There is no inquiry {id}.", "See: cockpit models, and cockpit incidents")
     return inquiry_from(row)
 
 

@@ -56,7 +56,7 @@ class Resource:
             after=after,
             steps=tuple(self.steps(key, before, after)),
             verification=self.verification,
-            undo="; ".join(self.steps(key, after, before)),
+            undo="; ".join(step.removesuffix(";") for step in self.steps(key, after, before)),
             why=why,
             observed=observed or {},
         )

@@ -124,11 +124,26 @@ def test_a_change_that_takes_too_long_stays_in_the_journal_and_is_looked_at_by_t
     place.check()
 
 
-def test_it_ends_within_five_seconds_even_when_a_probe_blocks_the_process_now_and_then(place: Place) -> None:
-    (place.world() / "block").write_text("1.0")
+def test_that_nothing_is_watched_is_said(place: Place) -> None:
+    place.config.write_text('operator = "ada"\n')
+    with place.daemon():
+        until(lambda: "No service is configured" in place.said())
+
+
+@pytest.mark.parametrize("seconds", ["1.0", "30.0"])
+def test_it_ends_within_five_seconds_even_when_a_probe_blocks_the_process(place: Place, seconds: str) -> None:
+    (place.world() / "block").write_text(seconds)
     with place.daemon() as daemon:
-        status, seconds = timed_end(daemon)
-        assert status == OK and seconds < 5.0
+        status, seconds_taken = timed_end(daemon)
+        assert status == OK and seconds_taken < 5.0
+
+
+def test_it_may_be_told_to_end_again_and_again_until_it_is_gone(place: Place) -> None:
+    with place.daemon() as daemon:
+        while daemon.poll() is None:
+            daemon.terminate()
+        assert daemon.returncode == OK
+    assert place.said().rstrip().endswith("Ended.")
 
 
 def reload(daemon: subprocess.Popen[str], place: Place, word: str) -> None:

@@ -13,7 +13,17 @@ import pytest
 
 from cockpit.agent.communicator import happened_since, markdown
 from cockpit.engine import Engine
-from cockpit.model import Approval, CockpitError, IncidentStatus, Proposal, ProposalState, Refused, Verdict
+from cockpit.model import (
+    Alert,
+    Approval,
+    CockpitError,
+    IncidentStatus,
+    Proposal,
+    ProposalState,
+    Refused,
+    Severity,
+    Verdict,
+)
 from cockpit.settings import PolicySettings, Settings
 from cockpit.settings.models import ModelsSettings
 from cockpit.text import Redactor
@@ -39,6 +49,13 @@ runbooks:
     holds: seen.value == "hopeless"
     cause: It is hopeless.
     advice: Leave it alone.
+  - id: slow
+    title: It is slow
+    alerts: [slow]
+    look: {seen: {tool: look_at_world}}
+    holds: seen.trouble == 0.0
+    cause: It is slow.
+    propose: [{tool: set_world_value, with: {key: b, to: quick}}]
 """
 
 
@@ -178,6 +195,27 @@ def test_drift_brings_a_new_proposal_and_never_a_silent_change(running: Running)
     assert second.id != first.id
     assert second.plan.changes[0].before == "moved"
     assert not (running.folder / "effects").exists()
+
+
+def test_a_graver_alert_withdraws_what_was_proposed_for_a_lesser_one(running: Running) -> None:
+    def reported(name: str) -> None:
+        alert = Alert(f"world/one:{name}", "world/one", name, Severity.WARNING, f"It is {name}", time.time())
+        running.engine.store.ingest_alerts([alert])
+
+    running.start()
+    reported("slow")
+    first = running.waiting()
+    reported("noisy")
+    running.trouble()
+    running.until(lambda: running.engine.reader.proposal(first.id).state is not ProposalState.PENDING)
+    withdrawn = running.engine.reader.proposal(first.id)
+    assert (withdrawn.state, withdrawn.outcome) == (ProposalState.SUPERSEDED, "A graver alert joined its incident.")
+    assert {event.text for event in running.engine.reader.events()} >= {"It is noisy", "There is trouble"}
+    second = running.waiting()
+    assert second.call.arguments == {"key": "a", "to": "mended"} and second.incident == first.incident
+    running.decide(second, Verdict.APPROVED)
+    running.until(lambda: running.engine.reader.proposal(second.id).state is ProposalState.DONE)
+    assert (running.folder / "effects").read_text().splitlines() == ["set a mended"]
 
 
 def test_a_soft_call_is_done_at_once_and_told(tmp_path: Path) -> None:

@@ -99,6 +99,53 @@ def test_the_steps_of_an_inquiry_are_no_messages_and_edit_none(scene: Scene) -> 
     assert len(scene.api.calls("sendMessage")) == before[1]
 
 
+def waits(scene: Scene, incident: int) -> int:
+    """An inquiry that waits for a yes, with what it would cost."""
+    asked = scene.engine.store.inquiries.ask(incident, "world/one", "", "analyst", estimate=None, wait=True)
+    scene.engine.store.inquiries.estimated(asked.id, Estimate("mini", 900, 0.0031))
+    return asked.id
+
+
+@pytest.mark.parametrize(
+    ("label", "state"), [("Ask a model", InquiryState.OPEN), ("Do not ask", InquiryState.DECLINED)]
+)
+def test_what_waits_for_a_yes_is_asked_beside_the_incident_and_answered_there(
+    scene: Scene, label: str, state: InquiryState
+) -> None:
+    incident = opened(scene.engine.store)
+    shown = scene.until(lambda: scene.api.find("It is odd"))
+    asked = waits(scene, incident)
+    scene.until(lambda: "A model could be asked: mini first, for about $0.0031" in shown.text)
+    scene.press(EVE, label, shown)
+    scene.until(lambda: scene.engine.store.telegram.refusals().get("a press that was without the right") == 1)
+    assert scene.engine.reader.asked.inquiry(asked).state is InquiryState.ASKING
+    scene.press(ADA, label, shown)
+    scene.until(lambda: scene.engine.reader.asked.inquiry(asked).state is state)
+    scene.until(lambda: "A model could be asked" not in shown.text and label not in shown.labels())
+    assert [event.actor for event in scene.engine.reader.events(incident=incident)][-1] == "Ada"
+
+
+def test_a_press_that_comes_too_late_is_told_where_the_inquiry_stands(scene: Scene) -> None:
+    incident = opened(scene.engine.store)
+    shown = scene.until(lambda: scene.api.find("It is odd"))
+    asked = waits(scene, incident)
+    scene.until(lambda: "Ask a model" in shown.labels())
+    token = shown.token("Ask a model")
+    scene.engine.store.inquiries.decline(asked, "bob")
+    scene.api.press(ADA, shown.id, token)
+    scene.until(lambda: scene.api.find(f"Inquiry {asked} is declined already."))
+
+
+def test_a_question_at_a_terminal_is_not_asked_again_over_telegram(scene: Scene) -> None:
+    incident = opened(scene.engine.store)
+    shown = scene.until(lambda: scene.api.find("It is odd"))
+    asked = scene.engine.store.inquiries.ask(incident, "world/one", "Why?", "ada", estimate=None, wait=True)
+    scene.engine.store.inquiries.estimated(asked.id, Estimate("mini", 900, 0.0031))
+    scene.engine.store.note("ada", "note", "That was all.", incident=incident)
+    scene.until(lambda: "Last: That was all." in shown.text)
+    assert "Ask a model" not in shown.labels()
+
+
 def test_a_budget_that_is_mostly_spent_is_told_once(scene: Scene) -> None:
     text = "$0.82 of the month's $1.00 for models is used up; with none left, only local ones are asked."
     scene.engine.store.note("analyst", "budget", text, data={"spent": 0.82, "cap": 1.0})

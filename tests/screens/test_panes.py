@@ -40,13 +40,29 @@ class TestDiffs:
         before = "\n".join(f"line {n}" for n in range(50))
         shown = texts(diff_lines(before, before.replace("line 25", "changed"), 60))
         assert shown == [
-            "@ @ -24,5 +24,5 @@",
+            "@ line 24",
             "  line 23",
             "  line 24",
             "- line 25",
             "+ changed",
             "  line 26",
             "  line 27",
+        ]
+
+    def test_of_nested_entries_only_the_innermost_that_differ_are_shown(self) -> None:
+        before = {"apps": {"http": {"listen": [80, 443], "routes": [1, 2, 3, 4, 5, 6, 7]}, "tls": {"on": True}}}
+        after = {"apps": {"http": {"listen": [80, 443], "routes": [1, 2, 3, 9, 5, 6, 7]}, "tls": {"on": False}}}
+        assert texts(diff_lines(before, after, 60)) == [
+            "apps.http.routes:",
+            "@ line 3",
+            "    2,",
+            "    3,",
+            "-   4,",
+            "+   9,",
+            "    5,",
+            "    6,",
+            "- apps.tls.on: true",
+            "+ apps.tls.on: false",
         ]
 
     def test_what_did_not_exist_is_only_added(self) -> None:

@@ -279,6 +279,36 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(home):
     assert "hunter2hunter" not in home("config", "show")[1]
 
 
+MORE = """
+[telegram]
+token = "12345678:telegram-token-telegram-token-tele"
+chat = 7
+users = [{id = 7, name = "ada", rights = ["see", "approve"]}]
+[http]
+tokens = [{name = "prometheus", scopes = ["alert"], token = "http-token-http-token-http-token-12"}]
+[models]
+ask = true
+[models.mini]
+model = "openai/gpt-4o-mini"
+key = "sk-0123456789abcdef"
+"""
+
+
+def test_every_table_is_shown_and_of_a_secret_only_that_there_is_one(home):
+    home.configure(MORE)
+    home.config.chmod(0o600)
+    shown = {entry["key"]: entry for entry in home.json("config", "show")["settings"]}
+    assert shown["telegram.users"]["value"] == [{"id": 7, "name": "ada", "rights": ["approve", "see"]}]
+    (token,) = shown["http.tokens"]["value"]
+    assert (token["name"], token["scopes"]) == ("prometheus", ["alert"])
+    assert shown["models.ask"]["value"] is True and shown["models.ask"]["origin"].startswith(str(home.config))
+    assert shown["models.mini.model"]["value"] == "openai/gpt-4o-mini"
+    assert shown["models.mini.tier"] == {"key": "models.mini.tier", "value": "fast", "origin": "default"}
+    assert {"telegram.token", "models.mini.key"} <= set(shown)
+    printed = home("config", "show")[1]
+    assert not [word for word in ("telegram-token", "http-token", "sk-0123") if word in printed]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_completion_is_printed_for_a_shell(home, shell):
     status, printed, _ = home("completion", shell)

@@ -152,3 +152,16 @@ def _until(terminal: int, wanted: str) -> str:
     while wanted not in shown:
         shown += os.read(terminal, 4096).decode(errors="replace")
     return shown
+
+
+@pytest.mark.parametrize("argv", [["--draft", "draft.yaml"], ["--confirm"], ["--lab"]])
+def test_what_goes_with_an_incident_is_refused_without_one(home, argv):
+    status, printed, said = home("learn", *argv)
+    assert (status, printed) == (2, "") and "No incident is named to learn from." in said
+
+
+def test_that_nothing_was_learned_is_said(home):
+    assert home("learn")[::2] == (
+        0,
+        "Nothing was learned yet. Learn from an incident that a model explained with: cockpit learn ID\n",
+    )

@@ -310,11 +310,39 @@ def test_what_waits_for_a_yes_is_listed_with_what_it_would_cost(models):
     asked = waiting(models, incident)
     status, printed, said = models("incidents")
     assert status == 0 and f"{asked}     {incident}         world/one  mini   $0.0084  why?" in printed
-    assert "press m" in said
+    assert "cockpit allow ID, or m on the screen" in said
     (listed,) = models.json("incidents")["asking"]
     assert listed["estimate"] == {"model": "mini", "tokens": 900, "dollars": 0.0084}
     shown = models("show", str(incident))[1]
     assert "may a model be asked?" in shown and "mini: about $0.0084, its first prompt 900 tokens" in shown
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "told"),
+    [("allow", InquiryState.OPEN, "A model may be asked"), ("decline", InquiryState.DECLINED, "No model is asked")],
+)
+def test_what_waits_for_a_yes_is_answered_by_a_command_once(models, verb, state, told):
+    asked = waiting(models, models.incident())
+    status, printed, said = models(verb, str(asked))
+    assert (status, printed) == (0, "") and f"{told} for inquiry {asked}." in said
+    assert ("Nobody acts on the log now" in said) == (verb == "allow")
+    with models.store() as store:
+        assert store.reader.asked.inquiry(asked).state is state
+    for again in ("allow", "decline"):
+        status, printed, said = models(again, str(asked))
+        if state is InquiryState.OPEN and again == "decline":
+            assert status == 0
+        else:
+            assert status == 1 and f"Inquiry {asked} is {state} already." in said
+
+
+@pytest.mark.parametrize("verb", ["allow", "decline"])
+def test_an_inquiry_that_is_not_there_is_not_answered_and_nothing_is_made(models, verb):
+    status, printed, said = models(verb, "7")
+    assert (status, printed) == (1, "") and "There is no inquiry 7: nothing was ever recorded." in said
+    assert not (models.data / "cockpit.db").exists()
+    models.incident()
+    assert "There is no inquiry 7." in models(verb, "7")[2]
 
 
 def test_an_export_holds_what_was_asked_answered_and_spent(models):

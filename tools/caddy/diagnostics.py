@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cockpit.model import JSON, CockpitError, Finding, RunStatus
 from tools.caddy.certificates import days_left, shown
@@ -144,6 +144,7 @@ async def compare_caddy_config(client: CaddyReader) -> Finding:
         "count": len(paths),
         "paths": list(paths[:MOST]),
         "first_path": paths[0] if paths else "",
+        "where": _where(paths),
         "admin_running": admin_address(config),
         "admin_in_file": "" if wanted.error else admin_address(wanted.config),
         "file_proxies": len(proxies(wanted.config)),
@@ -154,7 +155,13 @@ async def compare_caddy_config(client: CaddyReader) -> Finding:
         return Finding(f"The file is no valid config: {wanted.error}.", data)
     if not paths:
         return Finding("The running config is the file's.", data, RunStatus.NOTHING)
-    return Finding(f"The running config differs from the file in {len(paths)} places, first at {paths[0]}.", data)
+    return Finding(f"The running config differs from the file {_where(paths)}.", data)
+
+
+def _where(paths: Sequence[str]) -> str:
+    if len(paths) == 1:
+        return f"at {paths[0]}"
+    return f"in {len(paths)} places, first at {paths[0]}" if paths else ""
 
 
 @caddy.diagnostic()

@@ -103,10 +103,7 @@ def rotate(place: Place) -> None:
                 _compare(copy, read, digest)
                 read += _compress(log, copy, read)[0]
                 os.rename(part, place.kept, src_dir_fd=folder, dst_dir_fd=folder)
-                # Nothing stands between the last look and the cut: a line written there would be lost.
-                late = os.pread(log, 8 * CHUNK, read)
-                os.ftruncate(log, 0)
-                _append(copy, late)
+                _append(copy, _cut(log, read))
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part, dir_fd=folder)
@@ -173,6 +170,16 @@ def _compress(log: int, copy: int, start: int) -> tuple[int, str]:
             digest.update(chunk)
             read += len(chunk)
     return read - start, digest.hexdigest()
+
+
+def _cut(log: int, read: int) -> bytes:
+    """Cut the log to nothing; returns what it held beyond the bytes that were read. A line written between the
+    last look and the cut is lost, so nothing stands between them, and the last look finds nothing to read."""
+    late = b""
+    while len(late) < LARGEST_TAIL and (chunk := os.pread(log, CHUNK, read + len(late))):
+        late += chunk
+    os.ftruncate(log, 0)
+    return late
 
 
 def _append(copy: int, content: bytes) -> None:

@@ -35,6 +35,8 @@ class Presses:
         proposal = self.teller.reader.proposal(button.proposal) if button.proposal is not None else None
         if button.action in ("confirm", "back", "ask name", "info") and proposal is not None:
             return self._step(button, proposal, person)
+        if button.action in ("ask model", "ask no model"):
+            return self._ask(button, person)
         if button.incident is not None:
             self._care(button, button.incident, person)
         return []
@@ -80,6 +82,15 @@ class Presses:
         """Show the proposal as it stands, with buttons that were not used yet."""
         self.teller.proposal(proposal)
         self.teller.log.outbox.refresh(f"proposal:{proposal.id}", self.clock())
+
+    def _ask(self, button: Button, person: Person) -> list[Body]:
+        """Let the inquiry that the button stood for begin, or none; it may have moved on meanwhile."""
+        inquiries = self.teller.engine.store.inquiries
+        try:
+            (inquiries.allow if button.action == "ask model" else inquiries.decline)(int(button.digest), person.name)
+        except CockpitError as error:
+            return [Body().add(str(error))]
+        return []
 
     def _care(self, button: Button, number: int, person: Person) -> None:
         incident = self.teller.reader.incident(number)

@@ -24,6 +24,7 @@ from cockpit.model import (
     Service,
     Severity,
 )
+from cockpit.model.inquiries import InquiryState
 from cockpit.serve.telegram import words
 from cockpit.serve.telegram.body import Body, button
 from cockpit.serve.telegram.pace import Pace, quiet_end
@@ -43,6 +44,8 @@ SILENCED = 15.0
 """Seconds until it is asked again whether a service is silenced."""
 QUIET = ("inquiry", "model", "choice")
 """Kinds of event that are many while a model is asked: what comes of it is told, and not each step."""
+ASKED = (InquiryState.ASKING, InquiryState.OPEN, InquiryState.DECLINED)
+"""States of an inquiry between which a press decides: the incident's message shows or loses its buttons."""
 MEMBERS = 500
 """Incidents at the most that one summary of a storm looks at."""
 
@@ -100,6 +103,8 @@ class Teller:
                 self.gather("budget", event.text)
             if event.incident is not None and event.kind not in QUIET:
                 of_incident.setdefault(event.incident, []).append(event)
+            elif event.incident is not None and event.data.get("state") in ASKED:
+                of_incident.setdefault(event.incident, [])
             number = event.data.get("proposal")
             if isinstance(number, int):
                 proposals[number] = None
@@ -233,7 +238,7 @@ class Teller:
                 self._recovered(incident, "Recovered")
         delay = self.pace.hold if row.unsent else self.pace.settle
         self.log.outbox.put(self._thread(incident, row), now=now, at=now + delay)
-        if incident.status is IncidentStatus.ESCALATED and now - (row.sent_at or now) > STALE:
+        if about and incident.status is IncidentStatus.ESCALATED and now - (row.sent_at or now) > STALE:
             self._call(incident, about)
 
     def _call(self, incident: Incident, about: Sequence[Event]) -> None:
@@ -272,12 +277,21 @@ class Teller:
             return
         if incident.status is not IncidentStatus.RESOLVED:
             if proposal is None or proposal.state is ProposalState.PENDING:
+                self._offer_to_ask(body, incident)
                 body.row(*words.care_row(notes))
             return
         done = any(each.state is ProposalState.DONE for each in self.reader.proposals(incident=incident.id, limit=5))
         if done and "worked" not in notes:
             body.line("Did it work", "the incident is resolved")
             body.row(*words.worked_row())
+
+    def _offer_to_ask(self, body: Body, incident: Incident) -> None:
+        """Where a model waits for a yes before it is asked why the incident happened, let that be given here."""
+        waiting = (each for each in self.reader.asked.of(incident.id) if each.state is InquiryState.ASKING)
+        inquiry = next((each for each in waiting if not each.question), None)
+        if inquiry is not None and inquiry.estimate is not None:
+            body.line("A model could be asked", words.estimated(inquiry.estimate))
+            body.row(*words.ask_row(inquiry.id))
 
     def snooze(self, incident: Incident, until: float, by: str) -> None:
         """Say nothing new about an incident until then; then remind of it unless it is resolved."""

@@ -18,9 +18,11 @@ from cockpit.model import (
     Severity,
     canonical,
 )
+from cockpit.model.inquiries import Estimate
 from cockpit.serve.telegram.body import BOLD, CODE, DIFF, Body, button
 from cockpit.settings.daemon import Right
 from cockpit.text import clean, shorten
+from widgets.figures import dollars
 from widgets.line import plain
 from widgets.plan import diff_lines, look_alikes, text_of
 
@@ -154,6 +156,19 @@ def care_row(notes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if "acknowledged" not in notes:
         row.insert(0, button("Acknowledge", "acknowledge", Right.APPROVE))
     return row
+
+
+def estimated(estimate: Estimate) -> str:
+    """What asking a model would cost."""
+    return f"{estimate.model} first, for about {dollars(estimate.dollars)}"
+
+
+def ask_row(inquiry: int) -> list[Mapping[str, Any]]:
+    """The buttons of an inquiry that waits for a yes."""
+    return [
+        button("Ask a model", "ask model", Right.APPROVE, digest=str(inquiry)),
+        button("Do not ask", "ask no model", Right.APPROVE, digest=str(inquiry)),
+    ]
 
 
 def worked_row() -> list[Mapping[str, Any]]:
