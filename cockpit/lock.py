@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def lock_holder(settings: Settings) -> str:
     """The id of the process that acts on the log, as it wrote it down; `?` where it wrote none."""
     deadline = time.monotonic() + WRITTEN_WITHIN
     while not _lives(holder := _written(settings)) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        _pause()
     return holder or "?"
 
 
@@ -84,9 +85,14 @@ def _exclusive(descriptor: int) -> bool:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.01)
+            _pause()
         else:
             return True
+
+
+def _pause() -> None:
+    """Wait a moment by how long, not until when: `time.sleep` fails on a clock that jumps."""
+    select.select([], [], [], 0.01)
 
 
 def _written(settings: Settings) -> str:
