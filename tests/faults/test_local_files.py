@@ -197,6 +197,7 @@ def test_there_are_at_least_40_of_them():
 def test_what_others_could_read_or_have_made_is_refused_by_name(home: Home, name: str) -> None:
     broken = REFUSED[name](home)
     before = victims(home)
+    assert any(str(broken) in each["found"] for each in home.json("doctor")["checks"] if not each["ok"])
     status, _, said = home("--daemon")
     assert status in (FAILED, CONFIG, IO, PERMISSION)
     assert str(broken) in said and "Traceback" not in said and "error of its own" not in said
