@@ -3,6 +3,7 @@
 Two steps stand between a stranger's text and the operator's terminal. `clean` makes every
 character visible that a terminal or a reader would act on instead of showing; `Redactor`
 replaces secrets by placeholders, known values first, then what looks like one.
+In sentences of our own, `counted` says a count with its noun.
 """
 
 from __future__ import annotations
@@ -116,6 +117,23 @@ def shorten(text: str, limit: int) -> str:
     sign = f"… [{len(text) - limit} more]"
     kept = limit - len(sign)
     return text[:kept] + sign if kept > len(sign) else text[: max(limit - 1, 0)] + "…"[:limit]
+
+
+def figure(value: float) -> str:
+    """A number as a sentence shows it: at most two decimals, thousands apart."""
+    return f"{value:z,.2f}".rstrip("0").rstrip(".")
+
+
+def counted(count: float, one: str, several: str = "") -> str:
+    """A count with its noun: `1 session`, `2 sessions`, `2 indexes`; a verb may follow it: `1 session waits`.
+
+    Args:
+        count: how many.
+        one: what follows the count 1.
+        several: what follows any other; without it `one` with an s.
+    """
+    said = figure(count)
+    return f"{said} {one if said == '1' else several or f'{one}s'}"
 
 
 class Redactor:

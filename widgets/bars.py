@@ -9,6 +9,7 @@ from textual import events
 from textual.message import Message
 
 from cockpit.model import Level
+from cockpit.text import counted
 from widgets.line import Ink, Line, Part, cells, line, width
 from widgets.lines import Lines
 from widgets.signs import LEVELS
@@ -98,7 +99,7 @@ class Status(Lines, can_focus=False):
         now = self._standing
         left: list[Part] = []
         if now.waiting:
-            left.append((f" ▲ {now.waiting} {'waits' if now.waiting == 1 else 'wait'} for you ", Ink.WARN))
+            left.append((f" ▲ {counted(now.waiting, 'waits', 'wait')} for you ", Ink.WARN))
         for level in (Level.UP, Level.DEGRADED, Level.DOWN, Level.UNKNOWN):
             count = now.levels.get(level, 0)
             if count or level is not Level.UNKNOWN:

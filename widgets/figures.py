@@ -75,8 +75,3 @@ def spark(values: Sequence[float], room: int) -> str:
     top = max(*shown, usual * 4, 1e-9) if len(shown) > 1 else max(shown[0] * 4, 1e-9)
     blocks = "".join(BLOCKS[min(int(max(value, 0.0) / top * len(BLOCKS)), len(BLOCKS) - 1)] for value in shown)
     return blocks.rjust(room)
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: `1 incident`, `2 incidents`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

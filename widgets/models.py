@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from cockpit.model.accounts import Budget, ModelStanding
 from cockpit.model.inquiries import CallOutcome, Inquiry, ModelCall
-from widgets.figures import age, dollars, duration, moment, plural
+from cockpit.text import counted
+from widgets.figures import age, dollars, duration, moment
 from widgets.inquiry import STATES
 from widgets.line import Ink, Line, block, column, line
 from widgets.rows import Row, Rows
@@ -85,7 +86,7 @@ def model_lines(standing: ModelStanding, calls: Sequence[ModelCall], now: float,
     yield from block("Tokens", f"{record.input_tokens} sent, {record.output_tokens} answered", room)
     yield from block("Cost", dollars(record.dollars), room)
     yield from block("Takes", duration(record.seconds) if record.answered else "–", room)
-    yield from block("Confirmed", f"{record.confirmed} of {record.diagnoses} diagnoses", room)
+    yield from block("Confirmed", f"{record.confirmed} of {counted(record.diagnoses, 'diagnosis', 'diagnoses')}", room)
     yield line()
     yield line((" Last calls", Ink.HEAD))
     if not calls:
@@ -101,7 +102,7 @@ def _model(standing: ModelStanding, room: int) -> Line:
         (" ○ " if standing.unasked or standing.tier is None else " ● ", ink),
         column(standing.name, 14, ink),
         column(standing.tier or "gone", 7, Ink.DIM),
-        column(plural(record.calls, "call"), 11, right=True),
+        column(counted(record.calls, "call"), 11, right=True),
         column(dollars(record.dollars), 10, right=True),
         column(duration(record.seconds) if record.answered else "–", 9, Ink.DIM, right=True),
         (f"  {record.confirmed}/{record.diagnoses} confirmed" if room >= 70 else "", Ink.DIM),

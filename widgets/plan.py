@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cockpit.model import JSON, Change, Plan
 from cockpit.model.values import BEWARE
+from cockpit.text import counted
 from widgets.line import Ink, Line, block, line, wrap
 
 INDENT = 11
@@ -99,7 +100,7 @@ def _records(value: JSON) -> list[Mapping[str, JSON]]:
 
 
 def _figure(value: JSON) -> str:
-    return f"{len(rows)} rows" if (rows := _records(value)) else text_of(value)
+    return counted(len(rows), "row") if (rows := _records(value)) else text_of(value)
 
 
 def _stands_in(before: JSON, key: JSON) -> bool:

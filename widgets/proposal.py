@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from cockpit.model import Proposal, ProposalState
+from cockpit.text import counted
 from widgets.case import Case, incident_lines, proposal_head, proposal_lines
 from widgets.document import Document
 from widgets.figures import countdown
@@ -143,7 +144,7 @@ class ProposalPane(Document):
         if hidden > 0 and not self.guard.whole:
             return [
                 line(
-                    (f" ▼ {hidden} more lines: ", Ink.WARN),
+                    (f" ▼ {counted(hidden, 'more line')}: ", Ink.WARN),
                     ("space", Ink.KEY),
                     (" scrolls; read to the end to approve", Ink.PLAIN),
                 )

@@ -199,7 +199,7 @@ def _problem(reading: Reading | Considered, known: Mapping[int, Run]) -> str:
 
 
 def _agrees(said: str, found: JSON) -> bool:
-    """Whether what was said is what was found: figures nearly so, texts as they are or as a part."""
+    """Whether what was said is what was found: figures nearly so, texts and lists as they are or as a part."""
     if found is None:
         return said.strip().lower() in ("", "none", "null")
     if isinstance(found, bool):
@@ -209,7 +209,6 @@ def _agrees(said: str, found: JSON) -> bool:
             return math.isclose(float(said.replace(",", "").strip(" %")), found, rel_tol=NEAR, abs_tol=1e-9)
         except ValueError:
             return False
-    if isinstance(found, str):
-        wanted, there = (" ".join(text.split()).strip("\"'⟦⟧").lower() for text in (said, found))
-        return wanted == there or (len(wanted) >= SHORTEST and wanted in there)
-    return True
+    whole = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    wanted, there = ("".join(text.split()).strip("\"'⟦⟧").lower() for text in (said, whole))
+    return wanted == there or (len(wanted) >= SHORTEST and wanted in there)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.model import JSON, Applied, Event, Incident, IncidentStatus, Proposal, canonical
 from cockpit.store.reader import Reader
+from cockpit.text import counted
 
 if TYPE_CHECKING:
     from cockpit.model.answers import Answer
@@ -22,12 +23,12 @@ def happened_since(reader: Reader, looked: float | None) -> str:
     incidents = reader.incidents()
     waits = sum(each.status is IncidentStatus.WAITING for each in incidents)
     counts = (
-        (sum(each.opened_at > looked for each in incidents), "new"),
-        (sum((each.resolved_at or 0.0) > looked for each in incidents), "resolved"),
-        (waits, "waits for you" if waits == 1 else "wait for you"),
-        (sum(each.status is IncidentStatus.ESCALATED for each in incidents), "without a way out"),
+        (sum(each.opened_at > looked for each in incidents), "new", "new"),
+        (sum((each.resolved_at or 0.0) > looked for each in incidents), "resolved", "resolved"),
+        (waits, "waits for you", "wait for you"),
+        (sum(each.status is IncidentStatus.ESCALATED for each in incidents), "without a way out", "without a way out"),
     )
-    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    told = ", ".join(counted(count, one, several) for count, one, several in counts if count)
     return f"incidents: {told}." if told else ""
 
 
@@ -101,7 +102,7 @@ def _inquiry(reader: Reader, inquiry: Inquiry) -> str:
         "",
         f"- Asked by {literal(inquiry.asked_by)} at {stamp(inquiry.created_at)}; {inquiry.state}",
         *(f"- {label}: {literal(text)}" for label, text in _answered(answer, inquiry) if text),
-        f"- Cost: ${sum(call.dollars for call in calls):.4f} in {len(calls)} calls",
+        f"- Cost: ${sum(call.dollars for call in calls):.4f} in {counted(len(calls), 'call')}",
     ]
     return "\n".join(lines)
 

@@ -2,12 +2,15 @@
 
 Language: Common Expression Language, https://github.com/google/cel-spec. All numbers are
 doubles, so that `used / limit` never truncates and `count >= 3` still compares.
+Beside what the language has there is `counted`, which says a count with its noun:
+`counted(waiters, 'session')`, `counted(waiters, 'query waits', 'queries wait')`.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import re
 import sys
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from cockpit.model import JSON, CockpitError
+from cockpit.text import counted, figure
 
 HOLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -36,6 +40,8 @@ def _engine() -> ModuleType:
         if spec is None:
             raise ExpressionError("The package common-expression-language is missing.", "Install cockpit again.")
         sys.modules["cel"] = importlib.util.module_from_spec(spec)
+        # What `counted` refuses is raised as well; a log would write it across the screen.
+        logging.getLogger("cel").setLevel(logging.CRITICAL)
     return importlib.import_module("cel.cel")
 
 
@@ -53,7 +59,7 @@ class Prepared(dict[str, Any]):
     @cached_property
     def context(self) -> Any:
         """The variables as the engine holds them; to convert them takes much longer than most expressions do."""
-        return _engine().Context(variables=dict(self))
+        return _engine().Context(variables=dict(self), functions={"counted": counted})
 
 
 def prepared(variables: Mapping[str, JSON]) -> Prepared:
@@ -107,7 +113,7 @@ def argument(value: JSON, variables: Mapping[str, JSON]) -> JSON:
 def shown(value: Any) -> str:
     """A value as a sentence shows it: at most two decimals, thousands apart."""
     if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() else f"{value:,.2f}".rstrip("0").rstrip(".")
+        return figure(value)
     if isinstance(value, list):
         return ", ".join(shown(item) for item in value)
     return str(value)

@@ -21,6 +21,7 @@ from cockpit.model import JSON, CockpitError, Diagnosis, Incident, ProposalState
 from cockpit.safety.policy import same_call
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
+from cockpit.text import counted
 from cockpit.toolkit import Registry, plan
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read_draft(file: Path, registry: Registry) -> Runbook:
     asks = [line.strip() for line in text.splitlines() if line.strip().startswith(ASK)]
     if asks:
         raise CockpitError(
-            f"{len(asks)} questions are open in {file}: {asks[0].removeprefix(ASK).strip()}",
+            f"{counted(len(asks), 'question is', 'questions are')} open in {file}: {asks[0].removeprefix(ASK).strip()}",
             "Answer each in the lines below it, and remove its comment.",
         )
     with TemporaryDirectory() as folder:
@@ -82,7 +83,8 @@ def replay(book: Runbook, lesson: Lesson, reader: Reader) -> Trial:
             problems.append(
                 f"It would explain incident {other.id} as well, whose cause was: {other.cause or 'another'}"
             )
-    told.append(f"{tried} other incidents of these alerts have the runs to try it on.")
+    others = counted(tried, "other incident of these alerts has", "other incidents of these alerts have")
+    told.append(f"{others} the runs to try it on.")
     return Trial(tuple(problems), tuple(told))
 
 

@@ -21,6 +21,7 @@ from cockpit.model.inquiries import Inquiry, InquiryState
 from cockpit.settings import Settings
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
+from cockpit.text import counted
 from widgets.figures import dollars
 
 LOOK = 0.2
@@ -160,7 +161,7 @@ def _told(reader: Reader, inquiry: Inquiry, *, json: bool) -> int:
     else:
         output.line(Answer.of(inquiry.answer).reply or inquiry.outcome)
         spent = sum(call.dollars for call in calls)
-        output.talk(f"Inquiry {inquiry.id} is {inquiry.state}: {len(calls)} calls, {dollars(spent)}.")
+        output.talk(f"Inquiry {inquiry.id} is {inquiry.state}: {counted(len(calls), 'call')}, {dollars(spent)}.")
     if not inquiry.state.ended:
         return PENDING
     return ENDS.get(inquiry.state, FAILED)

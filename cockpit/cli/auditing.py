@@ -28,7 +28,7 @@ def verify(arguments: Namespace) -> int:
     else:
         with Reader(path) as reader:
             events, pruned = reader.last_event(), reader.pruned()
-        output.line(f"The log is whole: {events - pruned} events fit each other, their rows and the anchors.")
+        output.line(f"The log is whole. Events that fit each other, their rows and the anchors: {events - pruned}.")
         if pruned:
             output.line(f"The events up to {pruned} were pruned, as the log itself proves.")
     return FAILED if problems else OK

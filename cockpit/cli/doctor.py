@@ -18,7 +18,7 @@ from cockpit.cli.opening import log_of, settings_of
 from cockpit.files import data_file
 from cockpit.model import CockpitError, Level, Service
 from cockpit.settings import Settings, options_of, with_options
-from cockpit.text import SHORTEST_SECRET
+from cockpit.text import SHORTEST_SECRET, counted
 from cockpit.toolkit import Kind, Registry, probe
 
 
@@ -74,8 +74,8 @@ def _checks(arguments: Namespace) -> Iterator[Check]:
 def _config(settings: Settings) -> Check:
     if not settings.sources:
         return Check("config", "there is none", "Write one with: cockpit init", ok=False)
-    count = len(settings.services)
-    return Check("config", f"{', '.join(map(str, settings.sources))} with {count} service{'s' * (count != 1)}")
+    services = counted(len(settings.services), "service")
+    return Check("config", f"{', '.join(map(str, settings.sources))} with {services}")
 
 
 def _folder(folder: Path) -> Check:
@@ -145,7 +145,8 @@ def _runbooks(settings: Settings, registry: Registry) -> Iterator[Check]:
 
     folders = (data_file("runbooks"), settings.runbook_folder)
     library = load(folders, {name: tool.writes for name, tool in registry.tools.items()})
-    yield Check("runbooks", f"{len(library.runbooks)} runbooks and {len(library.conditions)} conditions")
+    books, conditions = counted(len(library.runbooks), "runbook"), counted(len(library.conditions), "condition")
+    yield Check("runbooks", f"{books} and {conditions}")
     for broken in library.broken:
         yield Check("runbooks", str(broken), "Correct that line.", ok=False)
 

@@ -15,6 +15,7 @@ from cockpit.model import CockpitError
 from cockpit.settings import Settings
 from cockpit.settings.telegram import NAME
 from cockpit.store.telegram import INVITATION
+from cockpit.text import counted
 
 LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without those that are taken for each other."""
@@ -34,9 +35,8 @@ def enrol(arguments: Namespace) -> int:
     with writing(settings) as store:
         store.telegram.invite(code, settings.operator, until)
     try:
-        output.talk(
-            f"{arguments.name} has {arguments.wait / 60:.0f} minutes to send this to the bot, in a private chat:"
-        )
+        left = counted(round(arguments.wait / 60), "minute")
+        output.talk(f"{arguments.name} has {left} to send this to the bot, in a private chat:")
         output.line(code)
         sys.stdout.flush()
         found = _sent_by(settings, until)

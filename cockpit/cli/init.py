@@ -14,6 +14,7 @@ from cockpit.cli.exits import OK
 from cockpit.files import data_file
 from cockpit.model import CockpitError
 from cockpit.settings.values import config_home
+from cockpit.text import counted
 from cockpit.toolkit import Kind, Option, Registry
 
 FIRST_SERVICE = "[services."
@@ -29,9 +30,8 @@ def write(arguments: Namespace) -> int:
     wanted = [each for each in found if arguments.no_input or _wanted(each)]
     _save(target, "\n".join(document(wanted, registry)) + "\n")
     output.line(target)
-    output.talk(
-        f"Wrote {target} with {len(wanted)} services. Fill in what is missing, then check it with: cockpit doctor"
-    )
+    services = counted(len(wanted), "service")
+    output.talk(f"Wrote {target} with {services}. Fill in what is missing, then check it with: cockpit doctor")
     return OK
 
 

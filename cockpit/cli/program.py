@@ -22,7 +22,10 @@ def run(argv: Sequence[str]) -> int:
     except CockpitError as error:
         output.talk(f"cockpit: {error}")
         return exits.status_of(error)
-    except (KeyboardInterrupt, EOFError):
+    except EOFError:
+        output.talk("\ncockpit: Nobody answered, so nothing was done.")
+        return exits.INTERRUPTED
+    except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone; without this the interpreter complains once more when it flushes at exit.

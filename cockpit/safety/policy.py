@@ -8,6 +8,7 @@ from datetime import datetime, time
 
 from cockpit.model import Approval, Call, Plan, Service
 from cockpit.settings import PolicySettings
+from cockpit.text import counted
 from cockpit.toolkit import Tool
 
 SAME_CALL_WITHIN = 3600.0
@@ -56,9 +57,11 @@ def judge(settings: PolicySettings, tool: Tool, service: Service, plan: Plan, re
     if service.critical:
         rulings.append((Approval.HARD, f"{service.name} is critical."))
     if record.failures_on_target >= settings.failures_before_pause:
-        rulings.append((Approval.HARD, f"{record.failures_on_target} changes failed on {service.name} lately."))
+        rulings.append(
+            (Approval.HARD, f"{counted(record.failures_on_target, 'change')} failed on {service.name} lately.")
+        )
     if record.changes_last_hour >= settings.changes_per_hour:
-        rulings.append((Approval.HARD, f"{record.changes_last_hour} changes were made in the last hour."))
+        rulings.append((Approval.HARD, f"{_made(record)} in the last hour."))
     if record.same_call_lately:
         rulings.append((Approval.HARD, "The same was done on this target within the hour."))
     if quiet(settings.quiet_hours, now.time()):
@@ -86,10 +89,12 @@ def obstacle(settings: PolicySettings, tool: Tool, record: Record, *, undo: bool
     if _by_tool(settings, tool)[0] is Approval.FORBIDDEN:
         return f"{tool.name} is forbidden by the policy."
     if record.changes_last_hour >= settings.changes_per_hour and not undo:
-        return (
-            f"{record.changes_last_hour} changes were made in the last hour; the limit is {settings.changes_per_hour}."
-        )
+        return f"{_made(record)} in the last hour; the limit is {settings.changes_per_hour}."
     return None
+
+
+def _made(record: Record) -> str:
+    return counted(record.changes_last_hour, "change was made", "changes were made")
 
 
 def quiet(hours: tuple[str, str] | None, now: time) -> bool:

@@ -12,8 +12,8 @@ from textual.widget import Widget
 
 from cockpit.model import Incident, IncidentStatus, Level
 from cockpit.screens.view import Show, View
+from cockpit.text import counted
 from widgets.bars import Headline, Standing
-from widgets.figures import plural
 from widgets.incidents import Incidents
 from widgets.line import Ink
 from widgets.proposal import ProposalPane
@@ -111,10 +111,13 @@ def headline(
     if None in asking:
         return "A question waits for your yes before a model is asked: press 7.", Ink.WARN
     if standing.waiting:
-        return f"{plural(standing.waiting, 'proposal')} outside any incident waits for your answer.", Ink.WARN
+        waiting = counted(
+            standing.waiting, "proposal outside any incident waits", "proposals outside any incident wait"
+        )
+        return f"{waiting} for your answer.", Ink.WARN
     working = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
     return (
-        (f"The agent works on {plural(len(working), 'incident')}.", Ink.PLAIN)
+        (f"The agent works on {counted(len(working), 'incident')}.", Ink.PLAIN)
         if working
         else _without_trouble(standing)
     )
@@ -140,5 +143,5 @@ def _without_trouble(standing: Standing) -> tuple[str, Ink]:
     if not standing.fresh:
         return "Some services have not been probed lately: what is shown may be old.", Ink.WARN
     if standing.levels.get(Level.UP, 0) == services:
-        return f"All calm: {plural(services, 'service')} up.", Ink.GOOD
+        return f"All calm: {counted(services, 'service')} up.", Ink.GOOD
     return "No incident is open, and not every service is up.", Ink.WARN

@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from cockpit.model import CockpitError
 from cockpit.screens.desk import Desk
+from cockpit.text import counted
 from widgets.bars import Hints, Status, Tabs
 from widgets.lines import INKS, Lines
 from widgets.paint import ExactCompositor
@@ -149,7 +150,7 @@ class View(Screen[None]):
         if isinstance(self.focused, Lines):
             text = self.focused.copy_text()
             self.app.copy_to_clipboard(text)
-            self.notify(f"Copied {len(text)} characters.", markup=False, timeout=2)
+            self.notify(f"Copied {counted(len(text), 'character')}.", markup=False, timeout=2)
 
     def action_filter(self) -> None:
         """Ask for a text that rows must contain."""

@@ -23,7 +23,7 @@ from cockpit.serve.journal import Journal, Level, LibraryLines, leaves
 from cockpit.serve.service_manager import ServiceManager
 from cockpit.serve.upkeep import Upkeep
 from cockpit.settings import Settings
-from cockpit.text import Redactor
+from cockpit.text import Redactor, counted
 from cockpit.toolkit import Registry
 
 Order: TypeAlias = Literal["end", "reload"]
@@ -219,9 +219,9 @@ class Daemon:
 
     def _status(self) -> str:
         reader = self.engine.reader
-        waiting = len(reader.proposals(state=ProposalState.PENDING))
-        incidents = len(reader.incidents(unresolved_only=True))
-        return f"{len(self.engine.services)} services, {incidents} incidents open, {waiting} proposals wait"
+        waiting = counted(len(reader.proposals(state=ProposalState.PENDING)), "proposal waits", "proposals wait")
+        incidents = counted(len(reader.incidents(unresolved_only=True)), "incident")
+        return f"{counted(len(self.engine.services), 'service')}, {incidents} open, {waiting}"
 
 
 def _kept(error: CockpitError) -> str:

@@ -22,6 +22,7 @@ from cockpit.model import (
 )
 from cockpit.store.rows import incident_from, run_from
 from cockpit.store.transaction import Entry, Transaction, Written, plain
+from cockpit.text import counted
 
 MOST_TOLD = 200
 """Alerts that one event tells of at the most."""
@@ -209,7 +210,7 @@ def _entry(incident: Written, alerts: Sequence[Written], severity: Severity, how
         data["others"] = others
     return Entry(
         "alert",
-        (alert["summary"] or alert["name"]) + (f" (and {len(others)} more alerts)" if others else ""),
+        (alert["summary"] or alert["name"]) + (f" (and {counted(len(others), 'more alert')})" if others else ""),
         Role.MONITOR,
         None,
         incident["id"],

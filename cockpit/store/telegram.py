@@ -15,6 +15,7 @@ from cockpit.model import JSON, CockpitError, Decision, Role, Verdict
 from cockpit.store import proposals
 from cockpit.store.outbox import Begin, Fetch, Outbox
 from cockpit.store.transaction import Transaction
+from cockpit.text import counted
 
 INVITATION = "telegram invitation"
 """Under which the reader tells whom a code was made for, and who sent it."""
@@ -190,7 +191,7 @@ class TelegramLog:
             if now - row["told_at"] >= TELL_EVERY or now < row["told_at"]:
                 log.execute("update refusal set told = times, told_at = ? where reason = ?", now, log.text(reason))
                 number = row["times"] - row["told"]
-                text = f"Telegram: refused {number} time{'s' * (number > 1)}, {reason}. {detail}".strip()
+                text = f"Telegram: refused {counted(number, 'time')}, {reason}. {detail}".strip()
                 log.event("note", text, actor=Role.COMMUNICATOR, data={"refused": reason, "times": number})
 
     def refusals(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ A plug-in imports from here and from `cockpit.model`, and from nowhere else in c
 registers its kind under the entry-point group `cockpit.tools`, as the built-in ones do.
 """
 
+from cockpit.text import counted
 from cockpit.toolkit.client import Client
 from cockpit.toolkit.invoke import inspect, plan, probe, undo_plan
 from cockpit.toolkit.items import Action, Resource, nothing_to_do, plan_of
@@ -19,6 +20,7 @@ __all__ = [
     "Registry",
     "Resource",
     "Tool",
+    "counted",
     "inspect",
     "nothing_to_do",
     "plan",

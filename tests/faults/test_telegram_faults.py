@@ -224,7 +224,7 @@ def test_no_update_that_comes_again_changes_anything(scene_of):
     for text in ("/freeze", "/unfreeze", f"/undo {first.id}", "/silence world/one 1h", "/status"):
         scene.api.say(ADA, text)
     scene.handled()
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
     assert len(seen) == 8
     scene.until(lambda: scene.engine.store.telegram.outbox.queue().get("waiting", (0, 0))[0] == 0)
     before, messages = scene.engine.reader.last_event(), len(scene.api.all())

@@ -61,7 +61,7 @@ def test_a_decision_that_is_brought_counts_as_one_that_is_fetched(scene_of):
     scene.press(ADA, "Approve", question)
     scene.until(lambda: "Done" in question.text and "Ada over telegram" in question.text)
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
     said = called(scene)
     assert (said["url"], said["allowed_updates"]) == (PUBLIC, ["message", "callback_query"])
     assert len(said["secret_token"]) >= 43
@@ -73,7 +73,7 @@ def test_a_decision_that_is_brought_counts_as_one_that_is_fetched(scene_of):
 def test_over_tls_of_its_own_it_is_the_same(scene_of, tmp_path):
     scene = scene_of(tls=self_signed(tmp_path)).start(agent=False)
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
 
 
 def test_what_comes_twice_and_in_any_order_is_done_once(scene_of):
@@ -150,7 +150,7 @@ def test_whoever_guesses_is_turned_away_and_telegram_is_not(scene_of):
     answers = [post(b"{}", {HEADER: f"guess{number}"}) for number in range(60)]
     assert answers.count(403) <= 12 and answers.count(429) >= 48
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
     assert post(b"{}", {HEADER: secret}) == 200
     told = [event for event in scene.engine.reader.events() if "without the secret" in event.text]
     assert len(told) == 1
@@ -184,7 +184,7 @@ def test_a_body_that_is_no_update_does_nothing(scene_of, body, headers, status):
     assert scene.api.courier.post(body, {HEADER: secret, **headers}) == status
     assert {event.kind for event in scene.engine.reader.events()} <= before | {"note"}
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
 
 
 def test_a_request_that_never_ends_holds_up_nobody(scene_of, monkeypatch):
@@ -195,7 +195,7 @@ def test_a_request_that_never_ends_holds_up_nobody(scene_of, monkeypatch):
     slow = f"POST /telegram HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n{HEADER}: {secret}\r\n\r\n{{"
     assert raw(scene, slow.encode()).startswith(b"HTTP/1.1 408")
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
     for connection in idle:
         connection.settimeout(15)
         assert connection.recv(1) == b""
@@ -299,7 +299,7 @@ def test_a_webhook_that_somebody_took_away_is_set_again(scene_of):
     scene.api._deleteWebhook()
     scene.until(lambda: scene.api.courier.url == PUBLIC)
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
 
 
 def test_that_telegram_cannot_call_is_told_once_in_its_own_words(scene_of):
@@ -312,4 +312,4 @@ def test_that_telegram_cannot_call_is_told_once_in_its_own_words(scene_of):
     scene.until(lambda: len(scene.api.calls("getWebhookInfo")) > 5)
     assert len([event for event in scene.engine.reader.events() if wanted in event.text]) == 1
     scene.api.courier.leads_to[PUBLIC] = scene.telegram.webhook.port, None
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))

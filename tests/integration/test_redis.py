@@ -185,7 +185,7 @@ async def test_a_cache_beside_a_queue_is_told_from_a_full_memory_and_the_queue_i
             for number in range(10_000):
                 await client.set(f"page:{number}", "x" * 16_384, ex=3600)
     assert await desk.concluded("redis-memory-full") == {"redis-cache-beside-queue"}
-    with pytest.raises(Refused, match="no expiry"):
+    with pytest.raises(Refused, match="without an expiry"):
         await desk.plan("set_redis_eviction_policy", policy="allkeys-lru")
     await desk.carry_out(await desk.remedy("redis-cache-beside-queue"))
     assert await FAULTS["redis-memory-full"].well(lab)

@@ -151,7 +151,7 @@ def test_a_budget_that_is_mostly_spent_is_told_once(scene: Scene) -> None:
     scene.engine.store.note("analyst", "budget", text, data={"spent": 0.82, "cap": 1.0})
     scene.until(lambda: scene.api.find(text))
     scene.api.say(ADA, "/status")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
     assert len(scene.api.all(text)) == 1
 
 

@@ -148,7 +148,7 @@ def test_every_command_answers_and_none_needs_a_model(scene_of):
     scene.press(ADA, "Approve")
     scene.until(lambda: scene.engine.reader.incidents()[0].status is IncidentStatus.RESOLVED)
     expected = {
-        "/status": "1 of 1 services are up",
+        "/status": "Services up: 1 of 1",
         "/incidents": "No incident is open.",
         "/incident 1": "Timeline",
         "/changes": "Set a to mended",
@@ -199,7 +199,7 @@ def test_commands_to_another_bot_are_not_ours(scene_of):
     scene = scene_of().start(agent=False)
     scene.api.say(ADA, "/freeze@other_bot")
     scene.api.say(ADA, "/status@Cockpit_Test_Bot")
-    scene.until(lambda: scene.api.find("services are up"))
+    scene.until(lambda: scene.api.find("Services up"))
     assert scene.engine.reader.frozen() is None
 
 

@@ -48,6 +48,7 @@ def weighed(evidence: list[dict[str, object]], rivals: list[dict[str, object]] |
         ("rows[0].name", "orders"),
         ("data.rows[0].name", "orders"),
         ("rows", '[{"name":"orders"}]'),
+        ("rows", "orders"),
         ("none", ""),
         ("summary", "20 of 20"),
     ],
@@ -79,6 +80,8 @@ def test_a_reading_that_stands_there_is_taken(field: str, value: object) -> None
         (1, "state", "empty", "is full, not empty"),
         (1, "state", "f", "not f"),
         (1, "none", "7", "not 7"),
+        (1, "rows", "invoices", "not invoices"),
+        (1, "rows", "[]", "not []"),
     ],
 )
 def test_a_reading_that_does_not_is_named_and_nothing_is_sure(run: int, field: str, value: str, problem: str) -> None:

@@ -274,7 +274,7 @@ async def test_what_is_never_taken_is_given_up_after_days_and_that_is_said(desk:
     await desk.tell()
     await desk.tell(4 * 86400.0)
     assert desk.log.store.notices.waiting("phone", desk.log.clock.now) == []
-    assert "1 messages were given up" in desk.log.store.reader.events()[-1].text
+    assert "did not take them for days: 1." in desk.log.store.reader.events()[-1].text
 
 
 async def test_a_restart_tells_what_was_not_told_and_nothing_twice(desk: Desk) -> None:

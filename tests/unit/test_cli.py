@@ -243,7 +243,8 @@ def test_an_interrupted_command_has_a_status_of_its_own(home):
 
 def test_a_question_nobody_answers_changes_nothing(home):
     before = home.config.read_text()
-    assert home.command("init", stdin=subprocess.DEVNULL).returncode == 130
+    done = home.command("init", stdin=subprocess.DEVNULL)
+    assert done.returncode == 130 and done.stderr.endswith("\ncockpit: Nobody answered, so nothing was done.\n")
     assert home.config.read_text() == before
 
 

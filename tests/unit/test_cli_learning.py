@@ -94,7 +94,7 @@ def test_one_that_did_not_help_needs_a_person_as_well(home: Home) -> None:
     [
         ('== \\"old\\""\n    rivals', '== \\"new\\""\n    rivals', "its condition does not hold"),
         ("tool: look_at_world", "tool: look_away", "names no diagnostic"),
-        ("    holds:", "    # ASK: is it?\n    holds:", "1 questions are open"),
+        ("    holds:", "    # ASK: is it?\n    holds:", "1 question is open"),
         ("runbooks:", "books:", "does not hold just one runbook"),
         ("kind: world", "kind: [", "draft.yaml:"),
     ],

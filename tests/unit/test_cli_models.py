@@ -136,7 +136,7 @@ def test_an_answer_is_printed_and_what_leads_to_it_is_told(models):
     assert (status, printed) == (0, f"{REPLY}\n")
     assert "looks at look_at_world on world/one: to see its value" in said
     assert "mini answered: 900 + 120 tokens, $0.0021" in said
-    assert "Inquiry 1 is answered: 1 calls, $0.0021." in said
+    assert "Inquiry 1 is answered: 1 call, $0.0021." in said
     with models.store() as store:
         asked = store.reader.asked.inquiry(1)
     assert (asked.question, asked.service, asked.incident, asked.asked_by) == ("Is it well?", "world/one", None, "ada")
@@ -351,4 +351,4 @@ def test_an_export_holds_what_was_asked_answered_and_spent(models):
     printed = models("export", str(incident))[1]
     assert "## Inquiry 1: why it happened" in printed
     assert "- Cause: The value is old., 80 % sure, by mini" in printed
-    assert "- Cost: $0.0021 in 1 calls" in printed
+    assert "- Cost: $0.0021 in 1 call" in printed

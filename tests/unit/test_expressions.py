@@ -47,6 +47,31 @@ def test_texts_show_numbers_as_people_write_them() -> None:
     assert shown(1234567.0) == "1,234,567"
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("counted(n, 'session')", "1 session"),
+        ("counted(n + 1.0, 'session')", "2 sessions"),
+        ("counted(n, 'query waits', 'queries wait')", "1 query waits"),
+        ("counted(n * 1500.0, 'query waits', 'queries wait')", "1,500 queries wait"),
+        ("counted(size(rows), 'row')", "3 rows"),
+    ],
+)
+def test_a_text_says_a_count_with_its_noun(source: str, said: str) -> None:
+    assert fill(f"${{{source}}}.", {"n": 1, "rows": [1, 2, 3]}) == f"{said}."
+
+
+@pytest.mark.parametrize("source", ["counted(a.name, 'x')", "counted(a.used)", "counted(a.missing, 'x')"])
+def test_what_cannot_be_counted_is_an_error_and_is_not_printed(source: str) -> None:
+    code = (
+        "from cockpit.agent.expressions import ExpressionError, evaluate\n"
+        f"try: evaluate({source!r}, {WORLD!r})\n"
+        "except ExpressionError: print('told')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("told", "")
+
+
 def test_an_argument_that_is_one_expression_keeps_its_type() -> None:
     assert argument("${a.used * 2.0}", WORLD) == 6
     assert argument("${a.name}", WORLD) == "x"

@@ -10,7 +10,7 @@ from rich.console import Console
 from textual.visual import visualize
 from textual.widgets import Static
 
-from cockpit.text import Untrusted, clean, shorten
+from cockpit.text import Untrusted, clean, counted, shorten
 from tests.corpus import hostile
 
 ATTACKS = hostile()
@@ -107,3 +107,23 @@ def test_shortened_text_says_that_and_how_much_is_missing():
 @pytest.mark.parametrize("limit", range(60))
 def test_shortened_text_is_never_longer_than_asked(limit):
     assert len(shorten("y" * 200, limit)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "said"),
+    [
+        (0, ("session",), "0 sessions"),
+        (1, ("session",), "1 session"),
+        (2, ("session",), "2 sessions"),
+        (1234.0, ("session",), "1,234 sessions"),
+        (1, ("index", "indexes"), "1 index"),
+        (3, ("index", "indexes"), "3 indexes"),
+        (1, ("query waits", "queries wait"), "1 query waits"),
+        (2, ("query waits", "queries wait"), "2 queries wait"),
+        (0.5, ("day",), "0.5 days"),
+        (0.999, ("day",), "1 day"),  # the noun goes with the number as it is shown
+        (-0.001, ("day",), "0 days"),
+    ],
+)
+def test_a_count_agrees_with_its_noun_and_verb(count, words, said):
+    assert counted(count, *words) == said

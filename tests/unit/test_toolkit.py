@@ -263,5 +263,5 @@ def test_the_public_door_is_pinned() -> None:
 
     assert sorted(cockpit.toolkit.__all__) == [
         "Action", "Client", "Kind", "Option", "RegistrationError", "Registry", "Resource", "Tool",
-        "inspect", "nothing_to_do", "plan", "plan_of", "probe", "undo_plan",
+        "counted", "inspect", "nothing_to_do", "plan", "plan_of", "probe", "undo_plan",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from cockpit.model import JSON, CockpitError, Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.caddy.certificates import days_left, shown
 from tools.caddy.client import CaddyReader
 from tools.caddy.config import admin_address, differences, hidden, proxies, routes, servers
@@ -14,6 +15,7 @@ from tools.caddy.journal import read_entries, tally
 from tools.caddy.kind import caddy
 from tools.caddy.upstreams import asked
 from tools.control import ServiceStatus
+from tools.shapes import number
 
 MOST = 20
 """Rows in a finding."""
@@ -97,7 +99,7 @@ async def list_caddy_upstreams(client: CaddyReader) -> Finding:
     }
     if not found:
         return Finding("The running config has no upstream.", data, RunStatus.NOTHING)
-    return Finding(f"{len(found) - len(down)} of {len(found)} upstreams accept connections.", data)
+    return Finding(f"Upstreams that accept connections: {len(found) - len(down)} of {len(found)}.", data)
 
 
 @caddy.diagnostic()
@@ -122,7 +124,9 @@ async def check_caddy_routes(client: CaddyReader) -> Finding:
             for route in found[:MOST]
         ],
     }
-    summary = f"{data['routes']} routes with {data['proxies']} proxies; {len(errors)} answer with an error themselves."
+    own = counted(len(errors), "answers with an error itself", "answer with an error themselves")
+    proxied = counted(len(proxies(config)), "proxy", "proxies")
+    summary = f"{counted(len(found), 'route')} with {proxied}; {own}."
     return Finding(summary, data, RunStatus.FOUND if found else RunStatus.NOTHING)
 
 
@@ -184,8 +188,8 @@ async def check_caddy_certificates(client: CaddyReader) -> Finding:
         "expired": "expired" in first.error,
         "rows": [{"host": one.host, "days": one.days, "issuer": one.issuer, "error": one.error} for one in found],
     }
-    said = first.error or f"{first.days:.0f} days left"
-    return Finding(f"{len(found)} certificates; the first to end is that of {first.host}: {said}.", data)
+    said = first.error or f"{counted(round(first.days), 'day')} left"
+    return Finding(f"{counted(len(found), 'certificate')}; the first to end is that of {first.host}: {said}.", data)
 
 
 @caddy.diagnostic(quotes=True)
@@ -198,10 +202,9 @@ async def analyze_caddy_log(client: CaddyReader, minutes: float = 15.0) -> Findi
     entries = read_entries(await client.log(), time.time() - minutes * 60)
     found = tally(entries)
     if not entries:
-        return Finding(f"The log says nothing of the last {minutes:g} minutes.", found, RunStatus.NOTHING)
-    return Finding(
-        f"{found['errors']} errors in {minutes:g} minutes; the last: {found['last_error'] or 'none'}.", found
-    )
+        return Finding(f"The log says nothing of the last {counted(minutes, 'minute')}.", found, RunStatus.NOTHING)
+    said = f"{counted(number(found['errors']), 'error')} in {counted(minutes, 'minute')}"
+    return Finding(f"{said}; the last: {found['last_error'] or 'none'}.", found)
 
 
 def _dials(config: JSON) -> set[str]:

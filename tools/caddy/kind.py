@@ -91,7 +91,8 @@ def _summary(page: Answer | None, samples: dict[str, float], client: CaddyReader
     said = f"The site answers {page.status} in {page.seconds * 1000:.0f} ms"
     if samples.get("upstreams_refusing"):
         return (
-            f"{said}; {samples['upstreams_refusing']:.0f} of {samples['upstreams']:.0f} upstreams refuse connections."
+            f"{said}; upstreams that refuse connections: "
+            f"{samples['upstreams_refusing']:.0f} of {samples['upstreams']:.0f}."
         )
     if not samples["site_ok"] and page.status < 400:
         return f"{said}, but without the text '{client.text('site_text')}'."

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from cockpit.model import CockpitError, Health, Level
-from cockpit.toolkit import Kind, Option
+from cockpit.toolkit import Kind, Option, counted
 from tools.host.census import census
 from tools.host.client import HostReader, HostWriter
 from tools.host.clock import clock
@@ -136,9 +136,9 @@ def _troubles(samples: dict[str, float], stopped: list[str]) -> list[str]:
     if samples["memory_available_ratio"] < 0.05:
         found.append(f"{samples['memory_available_ratio']:.1%} of memory available")
     if samples["read_only_mounts"]:
-        found.append(f"{samples['read_only_mounts']:.0f} mounts turned read-only")
+        found.append(f"{counted(samples['read_only_mounts'], 'mount')} turned read-only")
     if samples["folders_missing"]:
-        found.append(f"{samples['folders_missing']:.0f} configured folders missing")
+        found.append(f"{counted(samples['folders_missing'], 'configured folder')} missing")
     return found
 
 

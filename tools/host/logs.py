@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.host.client import HostReader, HostWriter, LogFile
 from tools.host.folders import free_bytes, opened_folder
 from tools.host.kept import HEAD, Identity, Place, empty, estimate, identity, kept_head, put_back, rotate
@@ -162,9 +162,8 @@ async def rotate_logs(client: HostReader, service: str, max_size_mb: float) -> P
     changes = [await _change(client, log, state) for log, state in found[:MOST]]
     lost = [change for change in changes if change.item == log_emptying.name]
     total = sum(state.size for _, state in found[:MOST])
-    plan = plan_of(
-        f"Rotate {len(changes)} logs of {service}, {total / MEGABYTE:,.1f} MB", *changes, risk=_risk(bool(lost))
-    )
+    summary = f"Rotate {counted(len(changes), 'log')} of {service}, {total / MEGABYTE:,.1f} MB"
+    plan = plan_of(summary, *changes, risk=_risk(bool(lost)))
     return Plan(plan.summary, plan.changes, plan.risk, Approval.HARD if lost else None)
 
 

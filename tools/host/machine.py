@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.model import JSON, Denied, Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.host.census import census
 from tools.host.client import HostReader
 from tools.host.clock import clock
@@ -26,7 +27,7 @@ async def check_host_resources(client: HostReader) -> Finding:
     """Processors, load, memory, swap and uptime at a glance."""
     data = await client.call(_resources)
     return Finding(
-        f"Load {data['load_1']:.2f} on {data['processors']} processors, "
+        f"Load {data['load_1']:.2f} on {counted(data['processors'], 'processor')}, "
         f"{data['memory_available_ratio']:.0%} of memory available, up {data['uptime_days']:.1f} days.",
         data,
     )
@@ -64,9 +65,9 @@ async def check_oom_events(client: HostReader) -> Finding:
     }
     if not total and not groups:
         return Finding("Nothing was killed for memory since the start.", data, RunStatus.NOTHING)
-    return Finding(
-        f"{total} processes were killed for memory since the start, in {len(groups)} groups with a limit.", data
-    )
+    killed = counted(total, "process was", "processes were")
+    where = counted(len(groups), "group")
+    return Finding(f"{killed} killed for memory since the start, in {where} with a limit.", data)
 
 
 @host.diagnostic()
@@ -99,7 +100,8 @@ async def check_network_interfaces(client: HostReader) -> Finding:
         "drops": sum(row["drops"] for row in rows),
         "rows": rows[:MOST],
     }
-    return Finding(f"{len(rows)} interfaces, {data['down']} of them down, {data['errors']} errors.", data)
+    errors = counted(sum(row["errors"] for row in rows), "error")
+    return Finding(f"{counted(len(rows), 'interface')}, {data['down']} of them down, {errors}.", data)
 
 
 @host.diagnostic()
@@ -112,7 +114,8 @@ async def check_listening_ports(client: HostReader, port: int = 0) -> Finding:
     found = [row for row in await client.call(_listening) if port in (0, row["port"])]
     data: dict[str, JSON] = {"listening": len(found), "rows": found[:MOST]}
     status = RunStatus.FOUND if found else RunStatus.NOTHING
-    return Finding(f"{len(found)} sockets listen{f' on port {port}' if port else ''}.", data, status)
+    listening = counted(len(found), "socket listens", "sockets listen")
+    return Finding(f"{listening}{f' on port {port}' if port else ''}.", data, status)
 
 
 @host.diagnostic()
@@ -121,18 +124,18 @@ async def check_connections(client: HostReader) -> Finding:
 
     Use it when connections fail with "Cannot assign requested address": all ports to one address are in use.
     """
-    counted = await client.call(_remotes)
+    remotes = await client.call(_remotes)
     first, last = port_range()
-    address, most = counted.most_common(1)[0] if counted else ("", 0)
+    address, most = remotes.most_common(1)[0] if remotes else ("", 0)
     data: dict[str, JSON] = {
-        "connections": sum(counted.values()),
+        "connections": remotes.total(),
         "ports": last - first + 1,
         "first_remote": address,
         "first_count": most,
         "first_ratio": most / (last - first + 1),
-        "rows": [{"remote": remote, "connections": count} for remote, count in counted.most_common(MOST)],
+        "rows": [{"remote": remote, "connections": count} for remote, count in remotes.most_common(MOST)],
     }
-    return Finding(f"{data['connections']} connections, {most} of them to {address or 'nobody'}.", data)
+    return Finding(f"{counted(remotes.total(), 'connection')}, {most} of them to {address or 'nobody'}.", data)
 
 
 @host.diagnostic()

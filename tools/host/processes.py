@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cockpit.model import JSON, Approval, Change, CockpitError, Denied, Finding, Plan, Refused
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.host.census import start_ticks
 from tools.host.client import HostReader, HostWriter
 from tools.host.kind import host
@@ -44,7 +44,8 @@ async def check_processes(client: HostReader, sort_by: Literal["cpu", "memory"] 
         "first_memory_ratio": first.get("memory_ratio", 0.0),
         "rows": rows[: max(1, min(limit, MOST))],
     }
-    return Finding(f"{first.get('name', 'nothing')} leads {len(rows)} processes by {sort_by}.", data)
+    all_of_them = counted(len(rows), "process", "processes")
+    return Finding(f"{first.get('name', 'nothing')} leads {all_of_them} by {sort_by}.", data)
 
 
 @host.diagnostic()
@@ -62,7 +63,8 @@ async def check_open_files(client: HostReader) -> Finding:
         "first_process": found[0][0] if found else "",
         "rows": rows,
     }
-    return Finding(f"{len(found)} deleted files are held open and take {total:,} bytes.", data)
+    held = counted(len(found), "deleted file is held open and takes", "deleted files are held open and take")
+    return Finding(f"{held} {counted(total, 'byte')}.", data)
 
 
 def _target(key: JSON) -> tuple[int, int]:

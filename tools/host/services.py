@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, CockpitError, Drifted, Finding, Plan, Refused, RunStatus, Unreachable
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.command import execute
 from tools.control import UNIT, systemd_runs
 from tools.host.client import HostReader, HostWriter
@@ -33,7 +33,7 @@ async def check_services(client: HostReader) -> Finding:
     }
     if not states:
         return Finding("No service is configured under 'units'.", data, RunStatus.NOTHING)
-    return Finding(f"{', '.join(stopped) or 'none'} of {len(states)} services stopped.", data)
+    return Finding(f"{', '.join(stopped) or 'none'} of {counted(len(states), 'service')} stopped.", data)
 
 
 @host.diagnostic()
@@ -50,7 +50,8 @@ async def check_failed_units(client: HostReader) -> Finding:
         "first": rows[0][0] if rows else "",
         "rows": [{"unit": row[0], "description": row[4] if len(row) > 4 else ""} for row in rows[:MOST]],
     }
-    return Finding(f"{len(rows)} units have failed.", data, RunStatus.FOUND if rows else RunStatus.NOTHING)
+    failed = counted(len(rows), "unit has", "units have")
+    return Finding(f"{failed} failed.", data, RunStatus.FOUND if rows else RunStatus.NOTHING)
 
 
 @host.diagnostic(timeout=30.0, quotes=True)
@@ -79,7 +80,8 @@ async def search_journal(
     ]
     rows: list[JSON] = [_row(entry) for entry in found[: max(1, min(limit, MOST))]]
     status = RunStatus.FOUND if found else RunStatus.NOTHING
-    return Finding(f"{len(found)} lines in {minutes:g} minutes.", {"lines": len(found), "rows": rows}, status)
+    summary = f"{counted(len(found), 'line')} in {counted(minutes, 'minute')}."
+    return Finding(summary, {"lines": len(found), "rows": rows}, status)
 
 
 def _fields(key: JSON) -> dict[str, str]:

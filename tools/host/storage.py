@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 from cockpit.model import JSON, Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.host.client import Folder, HostReader, LogFile
 from tools.host.disks import disks, turned_read_only
 from tools.host.folders import Entry, entries
@@ -86,7 +87,8 @@ async def check_large_files(client: HostReader, folder: str = "", limit: int = 1
     }
     if not found:
         return Finding(f"{chosen.path} is empty.", data, RunStatus.NOTHING)
-    return Finding(f"{found[0].path} takes {found[0].size:,} of {total:,} bytes in {chosen.path}.", data)
+    share = f"{found[0].size:,} of {counted(total, 'byte')}"
+    return Finding(f"{found[0].path} takes {share} in {chosen.path}.", data)
 
 
 @host.diagnostic()
@@ -119,8 +121,8 @@ async def check_log_growth(client: HostReader, service: str = "", seconds: float
     }
     if not largest:
         return Finding("There is no log file.", data, RunStatus.NOTHING)
-    said = f"{largest[0].path} has {second[largest[0]]:,} bytes"
-    return Finding(f"{said}; all logs grow {sum(speed.values()):,.0f} bytes a second.", data)
+    said = f"{largest[0].path} has {counted(second[largest[0]], 'byte')}"
+    return Finding(f"{said}; all logs grow {counted(round(sum(speed.values())), 'byte')} a second.", data)
 
 
 def _fullest(folders: Iterable[Folder]) -> list[tuple[Folder, float]]:

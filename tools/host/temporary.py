@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.host.client import Folder, HostReader, HostWriter
 from tools.host.folders import entries, opened_file, opened_folder
 from tools.host.kind import host
@@ -69,7 +69,7 @@ async def clean_temp_files(client: HostReader, folder: str, older_than_days: flo
         raise Refused("Files of the last day are never deleted.", "Ask for 1 day or more.")
     old = await client.call(_old, chosen, older_than_days)
     if not old:
-        return nothing_to_do(f"No file in {chosen.path} is older than {older_than_days:g} days.")
+        return nothing_to_do(f"No file in {chosen.path} is older than {counted(older_than_days, 'day')}.")
     kept = sorted(old[:MOST], key=lambda entry: str(entry["file"]))
     total = sum(entry["bytes"] for entry in kept)
     change = temp_file_deletion.change(
@@ -77,11 +77,11 @@ async def clean_temp_files(client: HostReader, folder: str, older_than_days: flo
         {"folder": chosen.name, "files": [{"file": entry["file"], "inode": entry["inode"]} for entry in kept]},
         {"files": len(kept)},
         "these files are gone",
-        why=f"They are older than {older_than_days:g} days and take {total:,} bytes.",
+        why=f"Older than {counted(older_than_days, 'day')}, {counted(total, 'byte')} in all.",
         observed={"bytes": total},
     )
     return plan_of(
-        f"Delete {len(kept)} old files in {chosen.path}",
+        f"Delete {counted(len(kept), 'old file')} in {chosen.path}",
         change,
         risk="A program that still wants one of them does not find it.",
     )

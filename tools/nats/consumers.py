@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cockpit.model import JSON, Approval, Plan, Refused, Unexpected
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.amounts import duration
 from tools.nats.client import NatsReader, NatsWriter
 from tools.nats.kind import nats
@@ -86,7 +86,7 @@ async def set_consumer_ack_wait(client: NatsReader, stream: str, consumer: str, 
         {"stream": stream, "consumer": consumer},
         {"ack_wait_seconds": found.acknowledge_within},
         {"ack_wait_seconds": float(seconds)},
-        why=f"{found.redelivered:.0f} of {found.unacknowledged:.0f} unacknowledged messages were given more than once.",
+        why=f"Messages given more than once: {found.redelivered:,.0f} of {found.unacknowledged:,.0f} unacknowledged.",
         observed={"redelivered": found.redelivered, "unacknowledged": found.unacknowledged},
     )
     risk = f"A message whose worker dies is given again after {duration(seconds)} at the earliest."
@@ -149,12 +149,13 @@ async def delete_stuck_consumer(client: NatsReader, stream: str, consumer: str) 
         raise Refused(f"{consumer} does not stand still.", "Only a consumer that nobody attends is deleted here.")
     if stored.stream(stream).config.get("retention") == "interest":
         raise Refused(f"{stream} keeps messages for its consumers alone and would drop them with {consumer}.")
+    waiting = counted(found.pending, "message waits", "messages wait")
     change = definitions.change(
         client.service.name,
         {"stream": stream, "consumer": consumer},
         _kept(found),
         None,
-        why=f"{found.pending:.0f} messages wait, and nothing has moved for {duration(found.idle)}.",
+        why=f"{waiting}, and nothing has moved for {duration(found.idle)}.",
         observed={"pending": found.pending, "idle_seconds": found.idle},
     )
     risk = f"A worker that comes back fails until {consumer} is made again; the messages stay in {stream}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused, ServiceError, Unreachable
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.control import ServiceControl, ServiceStatus
 from tools.nats.client import NatsReader, NatsWriter, Unanswered
 from tools.nats.kind import nats
@@ -123,17 +123,17 @@ async def restart_nats(client: NatsReader) -> Plan:
     if lost:
         names = ", ".join(each.name for each in lost[:5])
         raise Refused(f"A restart would lose the memory streams {names}.", "Let them be read empty or copied first.")
+    clients = number(server.get("connections"))
     change = restarting.change(
         client.service.name,
         {"command": control.step("restart")},
         {"server_id": text(server.get("server_id"))},
         {"answers": True},
         why="Asked for.",
-        observed={"connections": number(server.get("connections"))},
+        observed={"connections": clients},
     )
-    risk = (
-        f"All {number(server.get('connections')):.0f} clients are cut off and connect again; publishers may see errors."
-    )
+    cut = counted(clients, "client is cut off and connects", "clients are cut off and connect")
+    risk = f"{cut} again; publishers may see errors."
     return plan_of("Restart NATS.", change, risk=risk)
 
 
@@ -190,13 +190,14 @@ async def start_nats_worker(client: NatsReader, stream: str, consumer: str) -> P
         return nothing_to_do(f"A worker waits on {consumer}.")
     if await control.running():
         raise Refused(f"The worker of {consumer} runs already.", "Look at its log: it hangs or reads from elsewhere.")
+    waiting = counted(found.pending, "message waits", "messages wait")
     change = working.change(
         client.service.name,
         {"stream": stream, "consumer": consumer, "command": control.step("start")},
         {"running": False},
         {"running": True},
-        why=f"{found.pending:.0f} messages wait in {stream}, and the worker of {consumer} is stopped.",
+        why=f"{waiting} in {stream}, and the worker of {consumer} is stopped.",
         observed={"pending": found.pending, "idle_seconds": found.idle},
     )
-    risk = f"It begins with the {found.pending:.0f} messages that wait, oldest first."
+    risk = f"It begins with what waits, oldest first: {counted(found.pending, 'message')}."
     return plan_of(f"Start the worker of {consumer}.", change, risk=risk)

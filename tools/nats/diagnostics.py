@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cockpit.model import JSON, CockpitError, Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.amounts import duration, share, size
 from tools.control import ServiceStatus
 from tools.nats.client import NatsReader, Unanswered
@@ -75,7 +76,7 @@ async def check_nats_connections(client: NatsReader, limit: int = 20) -> Finding
         "rows": [_connection(row) for row in rows[: max(1, min(limit, 20))]],
     }
     summary = f"{data['connections']:.0f} of {most:.0f} clients connected"
-    return Finding(f"{summary}; {data['top_count']} are '{top}'." if top else f"{summary}.", data)
+    return Finding(f"{summary}; '{top}' has {data['top_count']} of them." if top else f"{summary}.", data)
 
 
 def _connection(row: Any) -> dict[str, JSON]:
@@ -114,7 +115,8 @@ async def check_slow_consumers(client: NatsReader) -> Finding:
     }
     if not total and not cut:
         return Finding("No client was cut off for reading too slowly.", data, RunStatus.NOTHING)
-    return Finding(f"{total:.0f} clients were cut off since the start, the last was '{data['last_name']}'.", data)
+    off = counted(total, "client was", "clients were")
+    return Finding(f"{off} cut off since the start, the last was '{data['last_name']}'.", data)
 
 
 def _stopped(row: Any) -> float:
@@ -150,7 +152,7 @@ async def check_jetstream(client: NatsReader) -> Finding:
     if not stored.enabled:
         return Finding("JetStream is off.", data, RunStatus.NOTHING)
     used = f"{size(stored.storage)} of {size(stored.most)} stored ({share(stored.storage, stored.most)})"
-    return Finding(f"{used} in {len(stored.streams)} streams.", data)
+    return Finding(f"{used} in {counted(len(stored.streams), 'stream')}.", data)
 
 
 def _suggested(stored: JetStream, loose: Stream | None) -> int:
@@ -182,7 +184,8 @@ async def list_streams(client: NatsReader, limit: int = 20) -> Finding:
     }
     if not streams:
         return Finding("There are no streams.", data, RunStatus.NOTHING)
-    return Finding(f"{len(streams)} streams, the largest is {streams[0].name} with {size(streams[0].bytes)}.", data)
+    largest = f"{streams[0].name} with {size(streams[0].bytes)}"
+    return Finding(f"{counted(len(streams), 'stream')}, the largest is {largest}.", data)
 
 
 def _row(each: Stream) -> dict[str, JSON]:
@@ -225,9 +228,10 @@ async def check_consumers(client: NatsReader, limit: int = 20) -> Finding:
     if not consumers:
         return Finding("There are no consumers.", data, RunStatus.NOTHING)
     if stalled:
-        words = f"'{stalled[0].name}' of {stalled[0].stream} with {stalled[0].pending:.0f} messages pending"
-        return Finding(f"{len(stalled)} of {len(consumers)} consumers stand still, first {words}.", data)
-    return Finding(f"{len(consumers)} consumers, none stands still.", data)
+        pending = counted(stalled[0].pending, "message")
+        words = f"'{stalled[0].name}' of {stalled[0].stream} with {pending} pending"
+        return Finding(f"Consumers that stand still: {len(stalled)} of {len(consumers)}, first {words}.", data)
+    return Finding(f"{counted(len(consumers), 'consumer')}, none stands still.", data)
 
 
 async def _stalled(client: NatsReader, stalled: Sequence[Consumer]) -> dict[str, JSON]:

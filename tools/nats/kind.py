@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.model import Health, Level
-from cockpit.toolkit import Kind
+from cockpit.toolkit import Kind, counted
 from tools.amounts import share, size
 from tools.nats.client import OPTIONS, NatsReader, NatsWriter
 from tools.nats.readings import JetStream, jetstream, standing_still, uptime
@@ -91,14 +91,15 @@ def _consumers(stored: JetStream) -> dict[str, float]:
 
 def _judged(said: str, stored: JetStream, samples: dict[str, float]) -> tuple[Level, str]:
     used = f"{share(stored.storage, stored.most)} of {size(stored.most)} stored"
+    still, full = samples["stalled_consumers"], samples["full_streams"]
     troubles = (
         (not samples["healthy"], f"says that it is not well: {said}"),
         (stored.ratio >= 1, f"refuses messages, {size(stored.storage)} of {size(stored.most)} stored"),
-        (samples["stalled_consumers"], f"{samples['stalled_consumers']:.0f} consumers stand still"),
-        (samples["full_streams"], f"{samples['full_streams']:.0f} full streams refuse messages"),
+        (still, f"{counted(still, 'consumer stands', 'consumers stand')} still"),
+        (full, f"{counted(full, 'full stream refuses', 'full streams refuse')} messages"),
     )
     for holds, words in troubles:
         if holds:
             return Level.DEGRADED, words
-    clients = f"{samples['connections']:.0f} clients"
+    clients = counted(samples["connections"], "client")
     return Level.UP, f"{used}, {clients}" if stored.enabled else f"{clients}, without JetStream"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused, Unexpected
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.amounts import size
 from tools.nats.client import NatsReader, NatsWriter
 from tools.nats.kind import nats
@@ -160,11 +160,12 @@ async def purge_stream_keep(client: NatsReader, stream: str, keep: int) -> Plan:
     if keep < 1:
         raise Refused("Nothing would be left.", "Keep 1 or more.")
     if found.messages <= keep:
-        return nothing_to_do(f"{found.name} holds {found.messages} messages.")
+        return nothing_to_do(f"{found.name} holds {counted(found.messages, 'message')}.")
     behind = [each for each in found.consumers if each.pending + each.unacknowledged > keep]
     if behind:
+        left = counted(behind[0].pending + behind[0].unacknowledged, "message")
         raise Refused(
-            f"Consumer {behind[0].name} has {behind[0].pending + behind[0].unacknowledged:.0f} messages still to do.",
+            f"Consumer {behind[0].name} has {left} still to do.",
             "Let it finish, or keep as many.",
         )
     change = purging.change(
@@ -172,8 +173,8 @@ async def purge_stream_keep(client: NatsReader, stream: str, keep: int) -> Plan:
         {"stream": found.name, "keep": keep},
         {"created": found.created},
         {"kept": keep},
-        why=f"It holds {found.messages} messages, {size(found.bytes)}.",
+        why=f"It holds {counted(found.messages, 'message')}, {size(found.bytes)}.",
         observed={"messages": found.messages, "last": found.last},
     )
-    gone = found.messages - keep
-    return plan_of(f"Drop {gone} messages of {found.name}.", change, risk=f"About {gone} messages are gone for good.")
+    gone = counted(found.messages - keep, "message")
+    return plan_of(f"Drop {gone} of {found.name}.", change, risk=f"Gone for good: about {gone}.")

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from cockpit.model import Denied, Finding, RunStatus, Unexpected
+from cockpit.toolkit import counted
 from tools.postgres.client import PostgresReader, Row
 from tools.postgres.kind import postgres
 from tools.postgres.names import find_database
@@ -110,7 +111,7 @@ async def check_database_locks(reader: PostgresReader) -> Finding:
     if not blockers:
         return Finding("No session waits for a lock.", data, RunStatus.NOTHING)
     who = f"pid {data['root_pid']}, {data['root_state']}" if roots else "a prepared transaction"
-    return Finding(f"{len(blockers)} sessions wait for a lock, behind {who}.", data)
+    return Finding(f"{counted(len(blockers), 'session waits', 'sessions wait')} for a lock, behind {who}.", data)
 
 
 def _root(row: Row, waiters: int) -> dict[str, Any]:
@@ -183,7 +184,8 @@ async def analyze_slow_queries(reader: PostgresReader, min_duration_ms: float = 
     longest = (
         f"the longest for {suspects[0]['query_seconds']:.0f} s" if suspects else f"{len(heavy)} of them heavy work"
     )
-    return Finding(f"{len(running)} queries run for {min_duration_ms:g} ms or more, {longest}.", data)
+    run = counted(len(running), "query runs", "queries run")
+    return Finding(f"{run} for {min_duration_ms:g} ms or more, {longest}.", data)
 
 
 def _worst(row: Row) -> dict[str, Any]:
@@ -226,4 +228,5 @@ async def query_database_performance(reader: PostgresReader, show_queries: bool 
         "running": [shown(row) for row in running[:ROWS]] if show_queries else [],
     }
     hits = 100 * data["lowest_cache_hit_ratio"]
-    return Finding(f"{len(running)} queries run; the lowest cache hit share of a database is {hits:.1f} %.", data)
+    run = counted(len(running), "query runs", "queries run")
+    return Finding(f"{run}; the lowest cache hit share of a database is {hits:.1f} %.", data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.postgres.client import PostgresReader
 from tools.postgres.kind import postgres
 
@@ -78,7 +79,8 @@ async def check_replication_status(reader: PostgresReader) -> Finding:
         "inactive_slot": inactive[0]["slot"] if inactive else "",
         "inactive_slot_bytes": inactive[0]["held_bytes"] if inactive else 0.0,
     }
-    summary = f"{len(standbys)} standbys stream; {figures['sync_waiters']:.0f} commits wait for one."
+    waiting = counted(figures["sync_waiters"], "commit waits", "commits wait")
+    summary = f"{counted(len(standbys), 'standby streams', 'standbys stream')}; {waiting} for one."
     return Finding(summary, data, RunStatus.FOUND if standbys or slots or data["synchronous"] else RunStatus.NOTHING)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import Denied, Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.postgres.client import LOGIN, PostgresReader, Row
 from tools.postgres.kind import postgres
 from tools.postgres.quantities import in_base_unit
@@ -44,7 +45,7 @@ async def check_settings_drift(reader: PostgresReader) -> Finding:
     try:
         errors, rules = await reader.rows(FILE_ERRORS, role=LOGIN), await reader.rows(RULE_ERRORS, role=LOGIN)
     except Denied:
-        return Finding(f"{len(altered)} settings are not at their default.", data | {"readable": False})
+        return Finding(f"Settings not at their default: {len(altered)}.", data | {"readable": False})
     told = [row | {"factor": growth(row)} for row in errors]
     data |= {
         "readable": True,
@@ -56,7 +57,8 @@ async def check_settings_drift(reader: PostgresReader) -> Finding:
         **(_first(told[0]) if told else {}),
     }
     found = RunStatus.FOUND if altered or errors or rules else RunStatus.NOTHING
-    return Finding(f"{len(errors)} settings and {len(rules)} access rules have an error.", data, found)
+    wrong = f"{counted(len(errors), 'setting')} and {counted(len(rules), 'access rule')}"
+    return Finding(f"{wrong} have an error.", data, found)
 
 
 def growth(row: Row) -> float:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cockpit.model import Finding, Refused
+from cockpit.toolkit import counted
 from tools.postgres.client import READ_ALL, PostgresReader
 from tools.postgres.kind import postgres
 from tools.postgres.names import find_database
@@ -38,7 +39,8 @@ async def explain_query(reader: PostgresReader, query: str, database: str = "") 
         "nodes": nodes[:ROWS],
         "scans_whole_table": any(node["node"] == "Seq Scan" for node in nodes),
     }
-    return Finding(f"The plan expects {top['Plan Rows']} rows at a cost of {top['Total Cost']:.0f}.", data)
+    rows = counted(top["Plan Rows"], "row")
+    return Finding(f"The plan expects {rows} at a cost of {top['Total Cost']:.0f}.", data)
 
 
 def _nodes(plan: dict[str, Any], depth: int = 0) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.postgres.client import PostgresReader
 from tools.postgres.kind import postgres
 from tools.postgres.names import find_database
@@ -60,4 +61,5 @@ async def check_index_health(reader: PostgresReader, database: str = "") -> Find
         **(await reader.row(BUILDING)),
     }
     found = RunStatus.FOUND if invalid or unused or scanned else RunStatus.NOTHING
-    return Finding(f"{len(invalid)} indexes of {name} are invalid, {len(unused)} are never used.", data, found)
+    broken = counted(len(invalid), f"index of {name} is", f"indexes of {name} are")
+    return Finding(f"{broken} invalid, {counted(len(unused), 'is', 'are')} never used.", data, found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.postgres.client import PostgresReader, PostgresWriter, Row
 from tools.postgres.kind import postgres
 from tools.postgres.names import Table, find_table, quoted
@@ -160,7 +160,8 @@ async def vacuum_postgres_table(reader: PostgresReader, database: str, table: st
     await _nothing_holds(reader, found)
     state = await table_state(reader, found.key)
     observed = {name: state[name] for name in ("dead_rows", "live_rows", "bytes", "vacuumed_at")}
-    why = f"{state['dead_rows']:.0f} dead rows lie beside {state['live_rows']:.0f} live ones."
+    dead = counted(state["dead_rows"], "dead row lies", "dead rows lie")
+    why = f"{dead} beside {counted(state['live_rows'], 'live one')}."
     if not full:
         change = vacuumed_table.change(
             reader.service.name,
@@ -206,7 +207,7 @@ async def analyze_table(reader: PostgresReader, database: str, table: str) -> Pl
         found.key,
         {"oid": state["oid"]},
         {"oid": state["oid"], "analyzed": True},
-        why=f"{state['changed_rows']:.0f} rows changed since it was last analyzed.",
+        why=f"{counted(state['changed_rows'], 'row')} changed since it was last analyzed.",
         observed={name: state[name] for name in ("changed_rows", "live_rows", "analyzed_at")},
     )
     return plan_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import Denied, Health, Level
+from cockpit.toolkit import counted
 from tools.postgres.client import LOGIN, PostgresReader, TooManyConnections
 from tools.postgres.kind import postgres
 from tools.postgres.sessions import clients, holders, idle_in_transaction
@@ -99,9 +100,9 @@ def judged(samples: dict[str, Any]) -> tuple[Level, str]:
     if samples["connection_ratio"] >= 0.95:
         return Level.DEGRADED, f"{used}: new clients are turned away."
     if samples["sync_waiters"]:
-        return Level.DEGRADED, f"{samples['sync_waiters']:.0f} commits wait for a standby."
+        return Level.DEGRADED, f"{counted(samples['sync_waiters'], 'commit waits', 'commits wait')} for a standby."
     if samples["lock_waiters"]:
-        return Level.DEGRADED, f"{samples['lock_waiters']:.0f} sessions wait for a lock."
+        return Level.DEGRADED, f"{counted(samples['lock_waiters'], 'session waits', 'sessions wait')} for a lock."
     if samples["long_queries"]:
         return Level.DEGRADED, f"A query has been running for {samples['longest_query_seconds']:.0f} s."
     return Level.UP, f"{used}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Plan
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.postgres.client import PostgresReader, PostgresWriter, Row
 from tools.postgres.kind import postgres
 from tools.postgres.maintenance import VACUUM_SECONDS, require_room
@@ -119,8 +119,8 @@ async def reindex_postgres_table(reader: PostgresReader, database: str, table: s
         found.key,
         _identity(indexes),
         {"indexes": "valid and new"},
-        why=f"{invalid} of {len(indexes)} indexes are invalid; together they hold {size / 1048576:.1f} MiB.",
+        why=f"Invalid indexes: {invalid} of {len(indexes)}, which take {size / 1048576:.1f} MiB in all.",
         observed={"bytes": size, "invalid": invalid},
     )
     risk = f"Reads and writes go on, somewhat slower; it waits for transactions that are open now. {room}"
-    return plan_of(f"Build {len(indexes)} indexes of {found.text} anew.", change, risk=risk)
+    return plan_of(f"Build {counted(len(indexes), 'index', 'indexes')} of {found.text} anew.", change, risk=risk)

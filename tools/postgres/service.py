@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Denied, Plan, Refused, Unreachable
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.control import ServiceControl
 from tools.postgres.client import LOGIN, PostgresReader, PostgresWriter, TooManyConnections
 from tools.postgres.kind import postgres
@@ -160,12 +160,14 @@ async def _consequences(reader: PostgresReader) -> tuple[str, dict[str, JSON]]:
         raise Refused("A backup or dump is running; a restart would end it.", "Wait until it is done.")
     errors = await _setting_errors(reader)
     if errors:
+        wrong = counted(errors, "setting or access rule has", "settings or access rules have")
         raise Refused(
-            f"{errors} settings or access rules have an error; the server might not start again.",
+            f"{wrong} an error; the server might not start again.",
             "Mend them first: check_settings_drift, reset_postgres_setting.",
         )
     unlogged = [row["name"] for row in await reader.rows(UNLOGGED)]
-    risk = f"{seen['sessions']} sessions are closed, {seen['active']} of them at work; clients have to connect again."
+    closed = counted(seen["sessions"], "session is", "sessions are")
+    risk = f"{closed} closed, {seen['active']} of them at work; clients have to connect again."
     if unlogged:
         risk += f" Unlogged tables are emptied if it does not stop in order: {', '.join(unlogged)}."
     return risk, dict(seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import Finding, RunStatus
+from cockpit.toolkit import counted
 from tools.postgres.client import READ_ALL, PostgresReader, Row
 from tools.postgres.kind import postgres
 from tools.postgres.names import find_database
@@ -78,7 +79,7 @@ async def check_database_sizes(reader: PostgresReader) -> Finding:
     databases = await reader.rows(DATABASE_SIZES)
     total = sum(row["bytes"] for row in databases)
     data = {"databases": databases, "total_bytes": total, "largest": databases[0]["database"] if databases else ""}
-    return Finding(f"{len(databases)} databases hold {total / MEBIBYTE:.1f} MiB.", data)
+    return Finding(f"{counted(len(databases), 'database holds', 'databases hold')} {total / MEBIBYTE:.1f} MiB.", data)
 
 
 @postgres.diagnostic()
@@ -93,7 +94,8 @@ async def check_specific_database(reader: PostgresReader, database: str = "") ->
     name = await find_database(reader, database)
     figures = await reader.row(DATABASE, database=name)
     tables = await reader.rows(LARGEST, database=name, role=READ_ALL)
-    summary = f"{name} holds {figures['bytes'] / MEBIBYTE:.1f} MiB; {figures['sessions']:.0f} sessions are connected."
+    connected = counted(figures["sessions"], "session is", "sessions are")
+    summary = f"{name} holds {figures['bytes'] / MEBIBYTE:.1f} MiB; {connected} connected."
     return Finding(summary, {"database": name, **figures, "tables": tables})
 
 
@@ -122,7 +124,8 @@ async def check_table_bloat(reader: PostgresReader, min_bloat_mb: float = 10.0, 
     if not tables:
         return Finding(f"No table of {name} has {min_bloat_mb:g} MiB of dead or empty space.", data, RunStatus.NOTHING)
     worst = tables[0]
-    summary = f"{worst['name']} has {worst['dead_rows']:.0f} dead rows, {100 * worst['dead_ratio']:.0f} % of all."
+    dead = counted(worst["dead_rows"], "dead row")
+    summary = f"{worst['name']} has {dead}, {100 * worst['dead_ratio']:.0f} % of all."
     return Finding(summary, data)
 
 
@@ -161,5 +164,6 @@ async def monitor_vacuum_status(reader: PostgresReader, database: str = "") -> F
         "stale_count": float(len(stale)),
         **({f"stalest_{key}": value for key, value in stale[0].items()} if stale else {}),
     }
-    summary = f"{len(running)} vacuums run; {len(stale)} tables of {name} have stale statistics."
+    old = counted(len(stale), f"table of {name} has", f"tables of {name} have")
+    summary = f"{counted(len(running), 'vacuum runs', 'vacuums run')}; {old} stale statistics."
     return Finding(summary, data, RunStatus.FOUND if running or stale else RunStatus.NOTHING)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.postgres.client import PostgresReader, PostgresWriter, Row
 from tools.postgres.kind import postgres
 from tools.postgres.names import find_database, literal
@@ -154,7 +154,7 @@ async def clear_postgres_connections(reader: PostgresReader, database: str = "",
     found = await clients(reader, name)
     if force_user:
         chosen = [row for row in found if row["user"] == force_user]
-        return _end_plan(reader, chosen, "any", f"sessions of {force_user}", f"{force_user} has no session in {name}.")
+        return _end_plan(reader, chosen, "any", f"of {force_user}", f"{force_user} has no session in {name}.")
     least = reader.number("idle_transaction_seconds", 30)
     chosen = [
         row
@@ -162,7 +162,7 @@ async def clear_postgres_connections(reader: PostgresReader, database: str = "",
         if idle_in_transaction(row) and row["transaction_seconds"] >= least and not row["superuser"]
     ]
     nothing = f"No session of {name} has been idle in transaction for {least:g} s."
-    return _end_plan(reader, chosen, "idle in transaction", "sessions idle in transaction", nothing)
+    return _end_plan(reader, chosen, "idle in transaction", "idle in transaction", nothing)
 
 
 @postgres.remediation(approval=Approval.SOFT, uses=(ended_sessions,))
@@ -184,10 +184,11 @@ async def terminate_idle_sessions(
         for row in await clients(reader, name)
         if row["state"] == "idle" and row["state_seconds"] >= least and not row["superuser"]
     ]
-    return _end_plan(reader, chosen, "idle", "idle sessions", f"No session of {name} has been idle for {least:g} s.")
+    nothing = f"No session of {name} has been idle for {least:g} s."
+    return _end_plan(reader, chosen, "idle", "idle outside a transaction", nothing)
 
 
-def _end_plan(reader: PostgresReader, chosen: list[Row], state: str, what: str, nothing: str) -> Plan:
+def _end_plan(reader: PostgresReader, chosen: list[Row], state: str, which: str, nothing: str) -> Plan:
     chosen = sorted(chosen, key=lambda row: row["pid"])[:MOST_SESSIONS]
     if not chosen:
         return nothing_to_do(nothing)
@@ -197,11 +198,11 @@ def _end_plan(reader: PostgresReader, chosen: list[Row], state: str, what: str, 
         {"state": state, "sessions": known},
         {"sessions": known},
         {"sessions": []},
-        why=f"They hold {len(known)} connections.",
+        why=f"Connections held: {len(known)}.",
         observed={"sessions": [shown(row) for row in chosen[:20]], "count": len(known)},
     )
     risk = "Their clients see 57P01 and have to connect again; what they had not committed is rolled back."
-    return plan_of(f"End {len(known)} {what}.", change, risk=risk)
+    return plan_of(f"End {counted(len(known), 'session')} {which}.", change, risk=risk)
 
 
 @postgres.remediation(approval=Approval.HARD, uses=(ended_transaction,))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cockpit.model import JSON, Approval, Change, Finding, Plan, Refused, Unexpected
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.redis.client import RedisReader, RedisWriter
 from tools.redis.kind import redis
 from tools.redis.readings import Connected, connected, info, setting
@@ -51,7 +51,7 @@ async def check_redis_clients(client: RedisReader, limit: int = 20) -> Finding:
         "rows": [_row(each) for each in sorted(clients, key=lambda each: -each.buffer)[: max(1, min(limit, 20))]],
     }
     who = (
-        f"; {data['top_count']} are '{data['top_name'] or data['top_host']}', {data['top_idle']} of them idle"
+        f"; '{data['top_name'] or data['top_host']}' has {data['top_count']} of them, {data['top_idle']} idle"
         if top
         else ""
     )
@@ -161,19 +161,17 @@ async def kill_redis_clients(client: RedisReader, name: str = "", address: str =
     if not matching:
         return nothing_to_do(f"No client is connected as {_who(name, address)}.")
     if not chosen:
-        raise Refused(
-            f"All {len(matching)} clients {_who(name, address)} are busy or quiet on purpose ({_roles(matching)})."
-        )
+        raise Refused(f"Every client {_who(name, address)} is busy or quiet on purpose ({_roles(matching)}).")
     change = ended_clients.change(
         client.service.name,
         {"clients": [{"id": each.id, "address": each.address, "name": each.name} for each in chosen]},
         {"run_id": (await info(client)).text("run_id"), "connected": [each.id for each in chosen]},
         {"connected": []},
-        why=f"{len(clients)} clients are connected, {len(chosen)} of them {_who(name, address)}.",
+        why=f"Connected clients: {len(clients)}, {len(chosen)} of them {_who(name, address)}.",
         observed={"clients": [_row(each) for each in chosen[:20]]},
     )
     return plan_of(
-        f"End {len(chosen)} clients {_who(name, address)}.",
+        f"End {counted(len(chosen), 'client')} {_who(name, address)}.",
         change,
         risk="What these clients are doing fails; an application that pools connections opens new ones at once.",
     )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused, ServiceError, Unreachable
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.amounts import size
 from tools.control import ServiceControl, ServiceStatus
 from tools.redis import configfile
@@ -134,8 +134,8 @@ async def restart_redis(client: RedisReader) -> Plan:
         why="Asked for.",
         observed={"keys": seen.keys, "connected_clients": seen.number("connected_clients")},
     )
-    cut = f"All {seen.number('connected_clients'):.0f} clients are cut off"
-    risk = f"{cut}; {seen.keys:.0f} keys are loaded again from disk."
+    cut = counted(seen.number("connected_clients"), "client is", "clients are")
+    risk = f"{cut} cut off; {counted(seen.keys, 'key is', 'keys are')} loaded again from disk."
     return plan_of("Restart Redis.", change, risk=risk)
 
 
@@ -191,7 +191,7 @@ async def save_redis_snapshot(client: RedisReader) -> Plan:
         {"snapshot": "dump"},
         {"run_id": seen.text("run_id")},
         {"saved": True},
-        why=f"{seen.number('rdb_changes_since_last_save'):.0f} changes are in no snapshot.",
+        why=f"{counted(seen.number('rdb_changes_since_last_save'), 'change is', 'changes are')} in no snapshot.",
         observed={"last_save": seen.number("rdb_last_save_time"), "keys": seen.keys},
     )
     used = size(seen.number("used_memory"))

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from cockpit.model import JSON, CockpitError, Denied, Finding, RunStatus, Unexpected
+from cockpit.toolkit import counted
 from tools.amounts import duration, share, size
 from tools.control import ServiceStatus
 from tools.redis.client import RedisReader, Unanswered
@@ -117,8 +118,8 @@ async def check_redis_keys(client: RedisReader) -> Finding:
         "uptime_seconds": seen.number("uptime_in_seconds"),
         "policy": seen.text("maxmemory_policy"),
     }
-    counts = f"{data['evicted']:.0f} evicted, {data['expired']:.0f} expired, {flushes:.0f} flushes"
-    return Finding(f"{seen.keys:.0f} keys, {seen.lasting:.0f} without expiry; {counts} since its start.", data)
+    counts = f"{data['evicted']:.0f} evicted, {data['expired']:.0f} expired, {counted(flushes, 'flush', 'flushes')}"
+    return Finding(f"{counted(seen.keys, 'key')}, {seen.lasting:.0f} without expiry; {counts} since its start.", data)
 
 
 @redis.diagnostic()
@@ -144,7 +145,7 @@ async def check_redis_slowlog(client: RedisReader, limit: int = 20) -> Finding:
     data["slowest_command"] = rows[0]["command"] if rows else ""
     if not rows:
         return Finding(f"No command took longer than {threshold:g} s.", data, RunStatus.NOTHING)
-    return Finding(f"{len(rows)} slow commands, the slowest {slowest:.3f} s: {rows[0]['command']}.", data)
+    return Finding(f"{counted(len(rows), 'slow command')}, the slowest {slowest:.3f} s: {rows[0]['command']}.", data)
 
 
 def _slow(row: Any) -> dict[str, Any]:
@@ -178,7 +179,8 @@ async def find_big_keys(client: RedisReader, database: int = 0, limit: int = 10,
     data = {"scanned": len(keys), "complete": complete, "scanned_bytes": total, "rows": rows}
     if not rows:
         return Finding(f"Database {database} holds no keys.", data, RunStatus.NOTHING)
-    return Finding(f"The largest of {len(keys)} keys is {rows[0]['key']} with {size(rows[0]['bytes'])}.", data)
+    largest = f"{rows[0]['key']} with {size(rows[0]['bytes'])}"
+    return Finding(f"The largest of {counted(len(keys), 'key')} is {largest}.", data)
 
 
 async def _scan(client: RedisReader, most: int) -> tuple[list[str], bool]:

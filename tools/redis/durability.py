@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.model import JSON, Finding
+from cockpit.toolkit import counted
 from tools.amounts import duration
 from tools.rates import per_second
 from tools.redis import configfile
@@ -46,7 +47,8 @@ async def check_redis_persistence(client: RedisReader) -> Finding:
         "settings_not_in_file": sorted(differing or {}),
     }
     kept = "append-only file on" if data["append_only"] else f"snapshots '{schedule}'" if schedule else "no persistence"
-    summary = f"{kept}, last save {duration(max(since, 0.0))} ago, {data['unsaved_changes']:.0f} changes since."
+    changes = counted(seen.number("rdb_changes_since_last_save"), "change")
+    summary = f"{kept}, last save {duration(max(since, 0.0))} ago, {changes} since."
     return Finding(f"{summary} {loses}".strip(), data)
 
 
@@ -59,16 +61,17 @@ async def lost_by_restart(client: RedisReader, seen: Info) -> str:
     """
     if seen.keys == 0:
         return ""
+    keys = counted(seen.keys, "key")
     if seen.number("aof_enabled") == 1:
         return "The last write to the append-only file failed." if seen.text("aof_last_write_status") == "err" else ""
     if "appendonly" in (await configfile.differences(client, seen) or {}):
-        return f"Its config file switches the append-only file on: it would start empty and lose {seen.keys:.0f} keys."
+        return f"Its config file switches the append-only file on: it would start empty and lose {keys}."
     if seen.text("rdb_last_bgsave_status") == "err":
         return "Its last snapshot failed."
     started = await server_seconds(client) - seen.number("uptime_in_seconds")
     saved = seen.number("rdb_changes_since_last_save") == 0 and seen.number("rdb_last_save_time") > started + 1
     if not await setting(client, "save") and not saved:
-        return f"It has no persistence: a restart would lose {seen.keys:.0f} keys."
+        return f"It has no persistence: a restart would lose {keys}."
     return ""
 
 
@@ -104,7 +107,8 @@ async def check_redis_replication(client: RedisReader) -> Finding:
     }
     if role == "slave":
         return Finding(f"A replica of {data['master']}, link {'up' if data['link_up'] else 'down'}.", data)
-    return Finding(f"A master with {len(rows)} replicas, {data['full_syncs']:.0f} full copies since its start.", data)
+    copies = counted(seen.number("sync_full"), "full copy", "full copies")
+    return Finding(f"A master with {counted(len(rows), 'replica')}, {copies} since its start.", data)
 
 
 def _replica(seen: Info, index: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from cockpit.model import Health, Level
-from cockpit.toolkit import Kind
+from cockpit.toolkit import Kind, counted
 from tools.amounts import share, size
 from tools.rates import per_second
 from tools.redis import spare
@@ -126,10 +126,10 @@ def _safety(seen: Info) -> dict[str, float]:
 
 def _judged(seen: Info, samples: dict[str, float]) -> tuple[Level, str]:
     used, limit = samples["used_memory_bytes"], samples["maxmemory_bytes"]
-    clients = int(samples["connected_clients"])
+    clients = samples["connected_clients"]
     troubles = (
         (samples["loading"], f"loading its data, {seen.number('loading_loaded_perc'):.0f} % done"),
-        (samples["rejected"], f"refuses new clients, {clients} are connected"),
+        (samples["rejected"], f"refuses new clients, {counted(clients, 'is', 'are')} connected"),
         (limit and used >= limit and samples["noeviction"], f"refuses writes, {size(used)} of {size(limit)} used"),
         (samples["replica_link_down"], "the link to its master is down"),
         (samples["save_failed"], "its last save failed"),
@@ -138,4 +138,4 @@ def _judged(seen: Info, samples: dict[str, float]) -> tuple[Level, str]:
         if holds:
             return Level.DEGRADED, words
     memory = f"{share(used, limit)} of {size(limit)}" if limit else size(used)
-    return Level.UP, f"{memory} used, {clients} clients"
+    return Level.UP, f"{memory} used, {counted(clients, 'client')}"

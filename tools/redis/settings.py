@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cockpit.model import JSON, Approval, Change, Plan, Refused, Unexpected
-from cockpit.toolkit import nothing_to_do, plan_of
+from cockpit.toolkit import counted, nothing_to_do, plan_of
 from tools.amounts import size
 from tools.redis import configfile
 from tools.redis.client import RedisReader, RedisWriter
@@ -142,13 +142,15 @@ async def set_redis_eviction_policy(client: RedisReader, policy: Policy) -> Plan
     seen = await info(client)
     if policy.startswith("allkeys") and seen.lasting:
         raise Refused(
-            f"{seen.lasting:.0f} keys have no expiry, and {policy} would evict them like the others.",
+            f"Keys without an expiry: {seen.lasting:,.0f}; {policy} would evict them like the others.",
             "Use volatile-lru, or give every key an expiry.",
         )
     if policy.startswith("volatile") and seen.keys == seen.lasting:
         raise Refused(f"No key has an expiry, so {policy} could evict nothing.", "Raise the memory limit instead.")
     expiring = seen.keys - seen.lasting
-    why = f"{expiring:.0f} keys have an expiry and {seen.lasting:.0f} have none, under {seen.text('maxmemory_policy')}."
+    lasting = counted(seen.lasting, "has", "have")
+    said = f"{counted(expiring, 'key has', 'keys have')} an expiry and {lasting} none"
+    why = f"{said}, under {seen.text('maxmemory_policy')}."
     risk = "Writes fail at the limit." if policy == "noeviction" else "At the limit the keys least used go early."
     return await _plan(client, seen, "maxmemory-policy", policy, why=why, risk=risk)
 
@@ -165,7 +167,7 @@ async def set_redis_client_timeout(client: RedisReader, seconds: int) -> Plan:
     if seconds != 0 and seconds < 30:
         raise Refused(f"{seconds} s would close connection pools between two requests.", "Give 30 or more, or 0.")
     seen = await info(client)
-    why = f"{seen.number('connected_clients'):.0f} clients are connected."
+    why = f"{counted(seen.number('connected_clients'), 'client is', 'clients are')} connected."
     risk = "A pool that keeps idle connections meets a closed one and has to open it again."
     return await _plan(client, seen, "timeout", str(seconds), why=why, risk=risk)
 
@@ -183,7 +185,7 @@ async def set_redis_append_only(client: RedisReader, enabled: bool) -> Plan:
     seen = await info(client)
     if seen.number("rdb_bgsave_in_progress") or seen.number("aof_rewrite_in_progress"):
         raise Refused("A snapshot or a rewrite is being written now.", "Try again when it is done.")
-    why = f"{seen.number('rdb_changes_since_last_save'):.0f} changes are in no snapshot."
+    why = f"{counted(seen.number('rdb_changes_since_last_save'), 'change is', 'changes are')} in no snapshot."
     on, off = "The data is written to disk once, and every write from then on.", "A crash loses what is in no snapshot."
     return await _plan(client, seen, "appendonly", "yes" if enabled else "no", why=why, risk=on if enabled else off)
 
@@ -205,7 +207,8 @@ async def set_redis_replica_buffer(client: RedisReader, megabytes: int) -> Plan:
     await _require_room(client, seen, seen.number("used_memory") + megabytes * MEBIBYTE)
     words[5:7] = [str(megabytes * MEBIBYTE), str(megabytes * MEBIBYTE // 4)]
     risk = "Each replica may hold so much memory on the master."
-    why = f"{seen.number('sync_full'):.0f} full copies were sent to replicas since the start."
+    copies = counted(seen.number("sync_full"), "full copy was", "full copies were")
+    why = f"{copies} sent to replicas since the start."
     return await _plan(client, seen, BUFFERS, " ".join(words), why=why, risk=risk)
 
 

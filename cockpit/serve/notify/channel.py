@@ -92,7 +92,7 @@ class Channel:
         late = [notice for notice in waiting if now - max(notice.created_at, notice.not_before) > GIVES_UP]
         if late:
             self.store.notices.finish(late, "failed", now)
-            text = f"{len(late)} messages were given up: the channel '{self.name}' did not take them for days."
+            text = f"Messages given up, for the channel '{self.name}' did not take them for days: {len(late)}."
             self.store.note(Role.COMMUNICATOR, "note", text)
         left = [notice for notice in waiting if notice not in late]
         if self.door.singly or self.failures >= ONE_BY_ONE:

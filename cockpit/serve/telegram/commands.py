@@ -73,7 +73,7 @@ class Commands:
         lines += [f"❓ waits for a decision: {each.id}, {each.plan.summary}" for each in pending]
         frozen = self.teller.reader.frozen()
         lines += [f"Changes are frozen by {frozen}."] if frozen else []
-        title = f"{len(watched) - len(poor)} of {len(watched)} services are up"
+        title = f"Services up: {len(watched) - len(poor)} of {len(watched)}"
         return [words.listing(title, lines, "Nothing waits for a person.")]
 
     def _incidents(self, _: list[str], person: Person) -> list[Body]:

@@ -21,7 +21,7 @@ from cockpit.model import (
 from cockpit.model.inquiries import Estimate
 from cockpit.serve.telegram.body import BOLD, CODE, DIFF, Body, button
 from cockpit.settings.daemon import Right
-from cockpit.text import clean, shorten
+from cockpit.text import clean, counted, shorten
 from widgets.figures import dollars
 from widgets.line import plain
 from widgets.plan import diff_lines, look_alikes, text_of
@@ -203,7 +203,8 @@ def gathered(lines: Sequence[str], more: int) -> Body:
 def storm(incidents: Sequence[Incident], since: float) -> Body:
     """Many incidents in one message."""
     open_ones = [each for each in incidents if each.status is not IncidentStatus.RESOLVED]
-    body = Body().add(f"⛈ {len(incidents)} incidents since {clock(since)}, {len(open_ones)} of them open", BOLD)
+    happened = counted(len(incidents), "incident")
+    body = Body().add(f"⛈ {happened} since {clock(since)}, {len(open_ones)} of them open", BOLD)
     worst = sorted(open_ones, key=lambda each: (-each.severity.rank, each.id))
     for each in worst[:LISTED]:
         body.add(f"\n{SIGNS[each.severity]} {each.id} {clean(each.service)}: {shorten(clean(each.title), 100)}")
