@@ -149,7 +149,7 @@ def _commands() -> tuple[Rule, ...]:
         _rule("curl", rf"curl\b[^\n]{{0,300}}?\s(?:-u|--user)[=\s]{{0,5}}[\"']?[^\s:\"']{{1,100}}:(?P<curl>{value})"),
         _rule("redis", rf"redis-cli\b[^\n]{{0,300}}?\s-a\s{{0,5}}[\"']?(?P<redis>{value})"),
         _rule("-p", rf"(?<!\S)-p(?!{port}|rint0){mixed}(?P<option>[^\s/.=:-]\S{{4,200}})", re.NOFLAG),
-        _rule("--", rf"--(?:\w{{1,30}}-){{0,4}}(?:{KEYS}|pass)[=\s]\s{{0,5}}(?!-){_VALUE}"),
+        _rule("--", rf"--(?!(?:no|ask)-)(?:\w{{1,30}}-){{0,4}}(?:{KEYS}|pass)[=\s]\s{{0,5}}(?!-){_VALUE}"),
         _rule("requirepass masterauth", rf"(?:requirepass|masterauth)[\"']?\s{{1,5}}[\"']?(?P<config>{value})"),
         _rule("password", r"password\s{1,5}'(?P<role>[^'\n]{3,400})'"),
         _rule("identified", r"identified\s(?:with\s\w{1,40}\s)?by\s{1,5}'(?P<user>[^'\n]{3,400})'"),

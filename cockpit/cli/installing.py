@@ -152,7 +152,18 @@ def _run(argv: Sequence[str]) -> Step:
         except subprocess.TimeoutExpired:
             raise Unreachable(f"{argv[0]} did not answer for {SECONDS:.0f} s.", "Look at: systemctl status") from None
         if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-            raise Unreachable(f"{' '.join(argv)} failed: {said[0]}", "Look at: journalctl -u cockpit")
+            raise Unreachable(f"{' '.join(argv)} failed: {_reason(done.stderr or done.stdout)}", _advice(argv))
 
     return Step(f"run {' '.join(argv)}", run)
+
+
+def _reason(said: str) -> str:
+    """The first line that is not about what went well."""
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("Created ", "Removed "))]
+    return lines[0] if lines else "no reason given"
+
+
+def _advice(argv: Sequence[str]) -> str:
+    if "--user" in argv:
+        return "Be logged in as that account itself, not through su or sudo. Look at: journalctl --user -u cockpit"
+    return "Look at: journalctl -u cockpit"

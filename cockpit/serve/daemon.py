@@ -89,7 +89,7 @@ class Daemon:
     async def run(self) -> None:
         """Work until told to end. Raises what no new start mends, such as a damaged log."""
         self._listen()
-        following = asyncio.create_task(self.journal.follow(self.engine.reader))
+        following = asyncio.create_task(self.journal.follow(self.engine.reader, self.engine.reader.last_event()))
         beating = asyncio.create_task(self._beat())
         self.journal.say(Level.NOTICE, f"Process {os.getpid()} acts on {self.engine.store.path}.")
         if not self.engine.services:

@@ -88,9 +88,9 @@ class Journal:
         line = {"time": _time(time.time()), "level": level.name.lower(), "message": text, **scrubbed}
         return json.dumps(line, ensure_ascii=True).replace("\x7f", "\\u007f")
 
-    async def follow(self, reader: Reader) -> None:
-        """Write every event from now on, whichever process it comes from, until cancelled."""
-        self._last, version = reader.last_event(), -1
+    async def follow(self, reader: Reader, after: int) -> None:
+        """Write every event after that one, whichever process it comes from, until cancelled."""
+        self._last, version = after, -1
         try:
             while True:
                 with contextlib.suppress(CockpitError):  # a log that cannot be read now is told by whoever writes it

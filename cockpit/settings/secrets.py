@@ -10,6 +10,8 @@ from cockpit.settings.values import Origin, SettingsError
 
 FORMS = ("_file", "_env", "_credential")
 """What may be added to a secret option's name to say where its value stands."""
+OF_THE_DAEMON = Path("/run/credentials/cockpit.service")
+"""What systemd hands the daemon lies here while that runs; its account may read it, and so may a screen beside it."""
 LONGEST = 65536
 """Bytes a secret may have."""
 
@@ -49,15 +51,16 @@ def refuse_readable(file: Path, why: str) -> None:
 
 
 def _credential(name: str, origin: Origin) -> Path:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
+    named = os.environ.get("CREDENTIALS_DIRECTORY")
+    folder = Path(named) if named else OF_THE_DAEMON
+    if not named and not os.access(folder, os.X_OK):
         raise SettingsError(
             f"{origin}: systemd gave this process no credentials.",
-            f"Add LoadCredential={name}:… to the unit, or name a file.",
+            f"Add LoadCredential={name}:… to the unit; beside the daemon, be of its account. Or name a file.",
         )
     if "/" in name or name in ("", ".", ".."):
         raise SettingsError(f"{origin}: '{name}' is no name of a credential.", "Write its name, without a path.")
-    return Path(folder) / name
+    return folder / name
 
 
 def _content(file: Path, origin: Origin) -> str:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,8 @@ from tests.benchmarks.litellm_bare import QUICK
 from tests.benchmarks.report import line, percentile
 from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.world import filled_store
-from tests.models.scripted import Asked, Says, Scripted
+from tests.models.script import Asked, Says
+from tests.models.scripted import Scripted
 
 STARTS, CALLS, TURNS = 5, 50, 10
 TICK = 0.002
@@ -90,9 +91,9 @@ async def _starts() -> None:
     line("the loop is late while it starts", shown, "as without")
 
 
-async def _lateness(doing: asyncio.Future[None] | asyncio.Task[None] | object) -> list[float]:
+async def _lateness(doing: Awaitable[object]) -> list[float]:
     """Seconds by which the loop woke later than it was told to, while something is done."""
-    task = asyncio.ensure_future(doing)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(doing)
     late = []
     while not task.done():
         began = time.perf_counter()

@@ -209,7 +209,7 @@ def folder_at(file: Path) -> None:
 
 
 def services(scene: Scene, **options: object) -> None:
-    scene.executor.services = {"world/one": Service("world/one", options)} if options else {}  # type: ignore[arg-type]
+    scene.executor.services = {"world/one": Service("world/one", options)} if options else {}  # type: ignore[arg-type]  # hostile options on purpose
 
 
 def later(scene: Scene) -> None:
@@ -219,6 +219,6 @@ def later(scene: Scene) -> None:
 
 def change_field(name: str, value: object) -> Callable[[dict[str, object]], None]:
     def edit(plan: dict[str, object]) -> None:
-        plan["changes"][0][name] = value  # type: ignore[index]
+        plan["changes"][0][name] = value  # type: ignore[index]  # a plan as JSON
 
     return edit

@@ -21,6 +21,7 @@ from cockpit.serve.http.limits import Limits
 from cockpit.serve.http.owners import Owners
 from tests.corpus.http_malformed import NO_HTTP, NO_JSON, not_meant
 from tests.integration.http_world import TOKENS, Cockpit, alert, cockpit, until, webhook
+from tests.stopwatch import Stopwatch
 
 GOOD = TOKENS["prometheus"][0]
 
@@ -50,22 +51,15 @@ def rss() -> int:
 
 async def timed_post(running: Cockpit, number: int) -> float:
     """Seconds until an alert was taken."""
-    before = time.perf_counter()
+    watch = Stopwatch()
     assert (await running.post(webhook(alert(instance=str(number))))).status_code == 200
-    return time.perf_counter() - before
-
-
-def slowest(seconds: list[float]) -> float:
-    """What one in a hundred takes."""
-    return statistics.quantiles(seconds, n=100)[98]
+    return watch.seconds()
 
 
 async def test_500_connections_that_ask_for_nothing_are_closed_and_a_real_request_stays_fast(tmp_path):
     limits = Limits(header_seconds=2.0)
     async with cockpit(tmp_path, agent=False, limits=limits) as running:
-        undisturbed, took = [], []
-        for number in range(100):
-            undisturbed.append(await timed_post(running, number))
+        watch, took = Stopwatch(), []
         idle = [await asyncio.open_connection("127.0.0.1", running.server.port) for _ in range(500)]
         for _, writer in idle:
             writer.write(b"POST /api/v1/alerts HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -78,7 +72,8 @@ async def test_500_connections_that_ask_for_nothing_are_closed_and_a_real_reques
                 with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                     await reader.readexactly(1)
                 writer.close()
-        assert slowest(took) < max(0.5, 5 * slowest(undisturbed))
+        assert watch.seconds() < 10
+        assert statistics.quantiles(took, n=100)[98] < 0.5
         assert len(running.server.door.inside) <= 2
         assert stored(running) == 100
 
@@ -103,13 +98,13 @@ async def test_a_body_that_does_not_come_ends_the_request(tmp_path):
 async def test_headers_that_come_a_byte_at_a_time_end_too(tmp_path):
     async with cockpit(tmp_path, agent=False, limits=Limits(header_seconds=0.5)) as running:
         _, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
-        started = time.monotonic()
+        watch = Stopwatch()
         with pytest.raises(ConnectionError):
             while True:
                 writer.write(b"G")
                 await writer.drain()
                 await asyncio.sleep(0.05)
-        assert time.monotonic() - started < Limits().header_seconds - 1
+        assert watch.seconds() < 5
 
 
 async def test_none_of_over_200_malformed_requests_is_stored_or_does_harm(tmp_path):

@@ -21,6 +21,7 @@ from cockpit.store.chain import SEALED
 from cockpit.store.connection import StoreError, explained
 from cockpit.store.reader import Reader
 from cockpit.store.store import Store
+from tests.mounts import own_mounts
 from tests.stopwatch import Stopwatch
 from tests.unit.store_examples import START, Log
 
@@ -146,16 +147,6 @@ def on_a_small_disk(script: str, folder: Path) -> dict[str, object]:
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
     return found
-
-
-def may_mount() -> bool:
-    return (
-        shutil.which("unshare") is not None
-        and subprocess.run(["unshare", "-m", "true"], capture_output=True, timeout=60, check=False).returncode == 0
-    )
-
-
-own_mounts = pytest.mark.skipif(not may_mount(), reason="needs root for a mount namespace of its own")
 
 
 @own_mounts

@@ -179,7 +179,7 @@ def test_killed_again_and_again_it_loses_nothing_and_sends_nothing_a_third_time(
     for _ in range(10):
         process = runner(scene)
         reached = len(scene.api.messages)
-        scene.until(lambda: len(scene.api.messages) > reached or process.exitcode is not None)  # noqa: B023
+        scene.until(lambda: len(scene.api.messages) > reached or process.exitcode is not None)  # noqa: B023  # called before the loop goes on
         time.sleep(rng.uniform(0, 0.08))
         process.kill()
         process.join(60)

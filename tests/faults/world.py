@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cockpit.model import JSON, Approval, Change, Finding, Health, Level, Plan, Refused, Service
 from cockpit.toolkit import Client, Kind, Option, plan_of, programs
+from cockpit.toolkit.items import Action, Resource
 from cockpit.toolkit.registry import Registry
 from tools import command
 
@@ -121,23 +122,33 @@ async def _done(reader: WorldReader, change: Change) -> bool:
     return reader.deeds(str(change.key)) > int(str(change.observed["deeds"]))
 
 
-def _set_steps(key: JSON, before: JSON, after: JSON) -> list[str]:
-    return [f"set {key} {after}"]
+def value_of(kind: Kind) -> Resource:
+    """A value that such a folder holds, for a kind to change."""
+    return kind.resource(
+        "value",
+        read=_read_value,
+        write=_write_value,
+        steps=lambda key, before, after: [f"set {key} {after}"],
+        verification="It reads as set.",
+        patience=0.3,
+    )
 
 
-value = world.resource(
-    "value", read=_read_value, write=_write_value, steps=_set_steps, verification="It reads as set.", patience=0.3
-)
-deed = world.action(
-    "deed",
-    read=_read_identity,
-    do=_do,
-    check=_done,
-    steps=lambda key, before, after: [f"do {key}"],
-    verification="One more deed is counted.",
-    no_undo="A deed stays done.",
-    patience=0.3,
-)
+def deed_of(kind: Kind) -> Action:
+    """A deed that is counted in such a folder, for a kind to do."""
+    return kind.action(
+        "deed",
+        read=_read_identity,
+        do=_do,
+        check=_done,
+        steps=lambda key, before, after: [f"do {key}"],
+        verification="One more deed is counted.",
+        no_undo="A deed stays done.",
+        patience=0.3,
+    )
+
+
+value, deed = value_of(world), deed_of(world)
 
 
 order = world.action(

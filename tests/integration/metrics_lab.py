@@ -27,11 +27,14 @@ from cockpit.engine import Engine
 from cockpit.files import data_file
 from cockpit.lab import ports
 from cockpit.serve.metrics import LogCollector, add_metrics
+from tests.unit.store_examples import Log
 
 Series: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 MISSING = [program for program in ("prometheus", "promtool") if shutil.which(program) is None]
 KEYWORDS = {"and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right"}
 GROUPING = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+NASTY = 'x"} 1\nfake_metric{a="b'
+"""What would make a series of its own where a label is not quoted."""
 VARIABLES = {"$__rate_interval": "1m", "$__range": "10m", "$service": ".*", "$tool": ".*"}
 
 
@@ -208,3 +211,13 @@ def totals(exposition: str) -> dict[Series, float]:
     """The series of a scrape that may only grow."""
     growing = ("_total", "_bucket", "_count", "_sum")
     return {series: value for series, value in values(exposition).items() if series[0].endswith(growing)}
+
+
+def collector(log: Log) -> LogCollector:
+    """What a scrape reads, by the clock of the log."""
+    return LogCollector(log.store.reader, clock=log.clock)
+
+
+def one(exposition: str, name: str, **labels: str) -> float:
+    """The value of the one series with these labels."""
+    return values(exposition)[name, tuple(sorted(labels.items()))]

@@ -71,7 +71,7 @@ class Running:
         settings = Settings(
             data_folder=self.data,
             services=(world.service(self.folder),),
-            policy=PolicySettings(**policy),  # type: ignore[arg-type]
+            policy=PolicySettings(**policy),  # type: ignore[arg-type]  # keywords of the policy
             runbook_folder=tmp_path / "runbooks",
             operator="tester",
             models=models,
@@ -339,7 +339,7 @@ def test_while_nothing_happens_no_step_is_taken_and_the_agent_is_known_to_live(r
     assert agent
     steps: list[float] = []
     step = agent.step
-    agent.step = lambda: (steps.append(time.monotonic()), step())[1]  # type: ignore[method-assign]
+    agent.step = lambda: (steps.append(time.monotonic()), step())[1]  # type: ignore[method-assign]  # counts its steps
     began = time.monotonic()
     running.until(lambda: time.monotonic() - began > 2.0)
     assert len(steps) <= 1, "at most the one that looks at what the last one wrote"

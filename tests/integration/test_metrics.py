@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from cockpit.engine import Engine
 from cockpit.model import (
     Call,
     ChangeState,
@@ -26,38 +19,14 @@ from cockpit.model import (
     Level,
     ProposalState,
     Severity,
-    Tier,
     Verdict,
 )
-from cockpit.model.inquiries import CallOutcome, InquiryState, ModelCall
 from cockpit.serve.metrics import AuditCollector, LogCollector
-from cockpit.settings import Settings
-from cockpit.settings.models import Model, ModelsSettings
 from cockpit.store.notices import Notice
 from cockpit.store.outbox import Draft, Rank
-from cockpit.text import Redactor
 from tests.faults import world
-from tests.integration.metrics_lab import MISSING, Series, application, exposed, totals, values
+from tests.integration.metrics_lab import NASTY, Series, collector, exposed, one, totals, values
 from tests.unit.store_examples import Log, alert, health, services
-
-WORDS = ("true", "false")
-NASTY = 'x"} 1\nfake_metric{a="b'
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    (tmp_path / "data").mkdir(mode=0o700)
-    settings = Settings(data_folder=tmp_path / "data", services=(world.service(tmp_path),), operator="ann")
-    with Engine(settings, world.registry(), Redactor()) as made:
-        yield made
-
-
-def collector(log: Log) -> LogCollector:
-    return LogCollector(log.store.reader, clock=log.clock)
-
-
-def one(exposition: str, name: str, **labels: str) -> float:
-    return values(exposition)[name, tuple(sorted(labels.items()))]
 
 
 def test_one_incident_counts_once_everywhere(log: Log) -> None:
@@ -242,81 +211,6 @@ def test_tools_that_were_never_used_begin_at_zero(log: Log) -> None:
     assert one(seen, "agent_tool_executions_total", tool_name="look_at_world", agent="analyst", status="error") == 0
 
 
-MODELS = ModelsSettings((Model("mini", "openai/gpt-4o-mini"), Model("attic", "openai/small", Tier.LOCAL)), month=0.01)
-
-
-def called(log: Log, inquiry: int, outcome: CallOutcome = CallOutcome.ANSWERED, model: str = "mini") -> None:
-    tokens = (900, 120, 0.002) if outcome is CallOutcome.ANSWERED else (0, 0, 0.0)
-    call = ModelCall(0, inquiry, model, Tier.FAST, log.clock.now, 2.5, *tokens, outcome, NASTY, {}, {"said": NASTY})
-    log.store.inquiries.called(call)
-
-
-def asked(log: Log, incident: int | None) -> int:
-    """An inquiry that a model is working on."""
-    inquiry = log.store.inquiries.ask(
-        incident, NASTY, NASTY if incident is None else "", NASTY, estimate=None, wait=False
-    )
-    assert log.store.inquiries.begin(inquiry.id)
-    return inquiry.id
-
-
-def test_what_models_were_asked_and_cost_is_counted_by_model(log: Log) -> None:
-    kept = LogCollector(log.store.reader, models=MODELS, clock=log.clock)
-    assert one(exposed(kept), "cockpit_model_calls_total", model="mini", outcome="timeout") == 0
-    inquiry = asked(log, None)
-    for outcome in (CallOutcome.ANSWERED, CallOutcome.TIMEOUT, CallOutcome.ANSWERED):
-        called(log, inquiry, outcome)
-    called(log, inquiry, model="attic")
-    seen = exposed(kept)
-    assert one(seen, "cockpit_model_calls_total", model="mini", outcome="answered") == 2
-    assert one(seen, "cockpit_model_calls_total", model="mini", outcome="timeout") == 1
-    assert one(seen, "cockpit_model_tokens_total", model="mini", kind="input") == 1800
-    assert one(seen, "cockpit_model_tokens_total", model="mini", kind="output") == 240
-    assert one(seen, "cockpit_model_cost_dollars_total", model="mini") == pytest.approx(0.004)
-    assert one(seen, "cockpit_model_duration_seconds_bucket", model="mini", le="2.0") == 0
-    assert one(seen, "cockpit_model_duration_seconds_bucket", model="mini", le="3.0") == 2
-    assert one(seen, "cockpit_model_calls_total", model="attic", outcome="answered") == 1
-    assert one(seen, "cockpit_model_budget_dollars", period="month") == 0.01
-    assert one(seen, "cockpit_model_spent_dollars", period="month") == pytest.approx(0.006)
-    assert one(seen, "cockpit_model_spent_dollars", period="day") == pytest.approx(0.006)
-    assert totals(seen) == totals(exposed(LogCollector(log.store.reader, models=MODELS, clock=log.clock)))
-    labels = {value for name, pairs in values(seen) if "model" in name for _, value in pairs}
-    assert not any("fake" in value for value in labels)
-
-
-def test_the_day_begins_anew_and_the_month_goes_on(log: Log) -> None:
-    kept = LogCollector(log.store.reader, models=MODELS, clock=log.clock)
-    log.clock.now = datetime(2027, 1, 15, 23, 59).timestamp()
-    called(log, asked(log, None))
-    log.clock.now += 120
-    seen = exposed(kept)
-    assert one(seen, "cockpit_model_spent_dollars", period="day") == 0
-    assert one(seen, "cockpit_model_spent_dollars", period="month") == 0.002
-
-
-def test_the_causes_a_model_gave_are_told_with_those_that_were_confirmed(log: Log) -> None:
-    kept = LogCollector(log.store.reader, models=MODELS, clock=log.clock)
-    for name, worked in (("redis-down", True), ("redis-full", None), ("redis-slow", False)):
-        incident = log.opened("redis/main", name)
-        inquiry = asked(log, incident)
-        called(log, inquiry)
-        log.store.inquiries.finish(inquiry, InquiryState.ANSWERED, "Full.", {"cause": "Full."})
-        if worked is not None:
-            log.store.note("ann", "feedback", "?", incident=incident, data={"worked": worked})
-        log.store.clear_alerts([f"redis/main:{name}"], log.clock.now)
-        log.store.advance(incident, IncidentStatus.RESOLVED, actor="monitor", text="Well.")
-        log.clock.now += 100_000
-    seen = exposed(kept)
-    given = {confirmed: one(seen, "cockpit_model_diagnoses", model="mini", confirmed=confirmed) for confirmed in WORDS}
-    assert given == {"true": 1, "false": 2}
-    assert one(seen, "cockpit_model_diagnoses", model="attic", confirmed="true") == 0
-
-
-def test_without_a_model_no_family_speaks_of_one(log: Log) -> None:
-    log.carried_out(log.approved(log.opened()))
-    assert "model" not in exposed(collector(log))
-
-
 async def test_an_edited_log_is_told(log: Log) -> None:
     log.lived_through("redis/main")
     audit = AuditCollector(log.store, every=0.05)
@@ -356,56 +250,3 @@ async def told(audit: AuditCollector, wanted: float) -> bool:
             if any(sample.value == wanted for family in list(audit.collect())[:1] for sample in family.samples):
                 return True
             await asyncio.sleep(0.02)
-
-
-async def test_answers_to_posted_alerts_are_counted_by_status(engine: Engine) -> None:
-    async with TestClient(TestServer(application(engine))) as client:
-        for status in ("200", "200", "400", "507"):
-            await client.post("/api/v1/alerts", data=status)
-        await client.post("/api/v1/alerts", data="no number")  # the handler raises
-        seen = await (await client.get("/metrics")).text()
-    counted = {code: one(seen, "cockpit_webhook_requests_total", code=code) for code in ("200", "400", "500", "507")}
-    assert counted == {"200": 2, "400": 1, "500": 1, "507": 1}
-
-
-async def test_scrapers_are_answered_in_the_format_they_ask_for(engine: Engine) -> None:
-    async with TestClient(TestServer(application(engine))) as client:
-        plain = await client.get("/metrics")
-        modern = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-        assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        assert modern.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
-        names = {family.name for family in openmetrics(await modern.text())}  # type: ignore[no-untyped-call]  # theirs
-        assert {"agent_tool_executions", "cockpit_build", "process_resident_memory_bytes"} <= names
-
-
-async def test_many_scrapes_at_once_agree(engine: Engine) -> None:
-    for _ in range(50):
-        engine.store.record_run(None, Call("look_at_world", "world/one"), Finding("x"), "", 1.0, 0.1)
-    async with TestClient(TestServer(application(engine))) as client:
-        seen = await asyncio.gather(*(counted(client.session, client.make_url("/metrics")) for _ in range(10)))
-    assert seen == [50.0] * 10
-
-
-async def counted(session: ClientSession, url: object) -> float:
-    async with session.get(str(url)) as answer:
-        seen = await answer.text()
-    return one(seen, "agent_tool_duration_seconds_count", tool_name="look_at_world")
-
-
-async def test_a_log_that_cannot_be_read_is_an_error_and_not_a_page_of_zeros(engine: Engine) -> None:
-    async with TestClient(TestServer(application(engine))) as client:
-        with sqlite3.connect(engine.store.path) as raw:
-            raw.execute("alter table proposal rename to elsewhere")
-        raw.close()
-        answer = await client.get("/metrics")
-        assert answer.status == 503
-        assert "proposal" in await answer.text()
-
-
-@pytest.mark.skipif("promtool" in MISSING, reason="not installed: promtool")
-async def test_promtool_finds_no_fault_with_names_and_help(engine: Engine) -> None:
-    engine.store.record_run(None, Call("look_at_world", "world/one"), None, "x", 1.0, 0.1, error_type="Denied")
-    async with TestClient(TestServer(application(engine))) as client:
-        text = await (await client.get("/metrics")).text()
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

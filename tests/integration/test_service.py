@@ -13,7 +13,8 @@ from cockpit.cli.exits import FAILED, OK, TEMPORARY
 from cockpit.files import data_file
 from tests.unit.cli_world import Home, home_in
 
-MANAGER = '#!/bin/sh\necho "$(basename "$0") $*" >> "{log}"\nexit {status}\n'
+MANAGER = '#!/bin/sh\necho "$(basename "$0") $*" >> "{log}"\n{says}exit {status}\n'
+FAILS = "echo 'Created symlink /a → /b.' >&2\necho 'Job for cockpit.service failed.' >&2\n"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> Pa
     programs, log = tmp_path / "programs", tmp_path / "asked"
     programs.mkdir(exist_ok=True)
     for name in ("systemctl", "systemd-sysusers"):
-        (programs / name).write_text(MANAGER.format(log=log, status=status))
+        (programs / name).write_text(MANAGER.format(log=log, status=status, says=FAILS if status else ""))
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     return log
@@ -70,7 +71,8 @@ def test_a_dry_run_says_it_all_and_touches_nothing(home: Home, asked: Path) -> N
 def test_a_service_manager_that_fails_is_told(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, 1)
     status, _, said = home("service", "install")
-    assert status == TEMPORARY and "systemctl --user daemon-reload failed" in said
+    assert status == TEMPORARY and "systemctl --user daemon-reload failed: Job for cockpit.service failed." in said
+    assert "journalctl --user -u cockpit" in said
 
 
 def test_a_unit_of_another_program_is_neither_replaced_nor_removed(home: Home, asked: Path) -> None:

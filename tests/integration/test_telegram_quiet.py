@@ -178,7 +178,7 @@ def test_who_may_only_look_can_order_nothing(scene_of):
     scene = scene_of().start(agent=False)
     for command in ("/freeze", "/unfreeze", "/undo 1", "/silence world/one 2h"):
         scene.api.say(EVE, command)
-        scene.until(lambda: scene.api.find(f"Eve may not use {command.split()[0]}."))  # noqa: B023
+        scene.until(lambda: scene.api.find(f"Eve may not use {command.split()[0]}."))  # noqa: B023  # called before the loop goes on
     assert scene.engine.reader.frozen() is None
     assert scene.engine.reader.mutes(time.time()) == []
 

@@ -34,7 +34,7 @@ def model(name: str, server: Scripted, tier: Tier = Tier.FAST, **more: object) -
     """A model of a scripted server, at the prices of gpt-4o-mini."""
     key = Secret(f"models.{name}.key", "", server.key, Origin("a test"))
     values = {"timeout": 5.0, "input_price": 0.15, "output_price": 0.6, **more}
-    return Model(name, f"openai/{name}", tier, key, server.url, **values)  # type: ignore[arg-type]
+    return Model(name, f"openai/{name}", tier, key, server.url, **values)  # type: ignore[arg-type]  # keywords of a model
 
 
 @dataclass
@@ -53,12 +53,12 @@ class Desk:
         return self.store.inquiries.ask(incident, "", "Why?", "ada", estimate=None, wait=False)
 
     def models(self, *configured: Model, names: tuple[str, ...] = (), **settings: object) -> Models:
-        wanted = ModelsSettings(configured, **{"month": 100.0, "day": 100.0, "incident": 100.0, **settings})  # type: ignore[arg-type]
+        wanted = ModelsSettings(configured, **{"month": 100.0, "day": 100.0, "incident": 100.0, **settings})  # type: ignore[arg-type]  # keywords of the settings
         return Models(wanted, self.store, self.redactor, names=names, worker=self.worker)
 
     async def ask(self, models: Models, asked: Prompt | None = None, **more: object) -> Reply:
         wanted = {"inquiry": self.inquiry, "severity": Severity.WARNING, "hard": False, **more}
-        return await models.ask(asked or prompt(), **wanted)  # type: ignore[arg-type]
+        return await models.ask(asked or prompt(), **wanted)  # type: ignore[arg-type]  # keywords as they are given
 
     @property
     def calls(self) -> list[ModelCall]:
@@ -85,7 +85,7 @@ def desk(tmp_path: Path, worker: Worker) -> Iterator[Desk]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Scripted]:
-    """A scripted server that all scenes of a file share."""
+    """A scripted server that all scenes of a file share, each at an address of its own."""
     with Scripted([]) as running:
         yield running
 
@@ -103,7 +103,7 @@ def scene(tmp_path: Path, provider: Scripted, warm: Worker) -> Iterator[Callable
     made: list[Scene] = []
 
     def make(script: Any, **more: Any) -> Scene:
-        provider.play(script)
+        provider.play_for_another(script)
         made.append(Scene(tmp_path, provider, warm, **more))
         return made[-1]
 

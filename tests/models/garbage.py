@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.models.scripted import Cuts, Fails, Raw, Says, Step, Wants
+from tests.models.script import Cuts, Fails, Raw, Says, Step, Wants
 
 TEXTS = (
     "",

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.models.attacks import AIMS
 from tests.models.scene import FRONT, conclusion, looks, proposal
-from tests.models.scripted import Asked, Wants
+from tests.models.script import Asked, Wants
 
 ORDER = re.compile("ORDER-(" + "|".join(AIMS) + ")")
 ENCODED = re.compile(r"[A-Za-z0-9+/]{12,}={0,2}")

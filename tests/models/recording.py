@@ -48,7 +48,8 @@ from cockpit.text import Redactor
 from cockpit.toolkit import Client, Kind, Registry, Tool
 from cockpit.toolkit.kind import RESERVED
 from cockpit.toolkit.schema import checked
-from tests.models.scripted import Asked, Fails, Says, Scripted, Step, Wants
+from tests.models.script import Asked, Fails, Says, Step, Wants
+from tests.models.scripted import Scripted
 
 FOLDER = Path(__file__).with_name("recorded")
 HISTORY = 5

@@ -38,7 +38,8 @@ from cockpit.store.store import Store
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
 from tests.models import shop
-from tests.models.scripted import KEY, Scripted, Wants
+from tests.models.script import Wants
+from tests.models.scripted import KEY, Scripted
 
 RESTING = (IncidentStatus.WAITING, IncidentStatus.ESCALATED, IncidentStatus.RESOLVED)
 FRONT = "shop/front"

@@ -14,121 +14,17 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from aiohttp import web
 
 from tests.models.contract import Refusal, check
+from tests.models.script import Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Script, Step, Wants
+from tests.models.wording import chunks, finish_of, message_of, usage_of
 
 KEY = "sk-test-scripted-0123456789abcdefABCDEF"
-PIECE = 7
-"""Characters of a delta, so that words and arguments come torn."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request, as it came."""
-
-    headers: Mapping[str, str]
-    body: Mapping[str, Any]
-    at: float
-    """By the monotonic clock."""
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return list(self.body["messages"])
-
-    @property
-    def text(self) -> str:
-        """All that the messages say, one after the other."""
-        return "\n".join(_text(message.get("content")) for message in self.messages)
-
-    @property
-    def results(self) -> list[str]:
-        """What tools returned, oldest first."""
-        return [_text(message["content"]) for message in self.messages if message["role"] == "tool"]
-
-    @property
-    def tools(self) -> list[str]:
-        """The names of the tools on offer."""
-        return [tool["function"]["name"] for tool in self.body.get("tools", ())]
-
-
-@dataclass(frozen=True)
-class Says:
-    """An answer in words."""
-
-    text: str
-    usage: tuple[int, int] | None = None
-    """Input and output tokens; counted from the text where it is None."""
-    finish: str = "stop"
-    """`length`, `content_filter` and the like."""
-    refusal: str = ""
-    """What OpenAI's models say in place of an answer that they will not give."""
-
-
-@dataclass(frozen=True)
-class Wants:
-    """Tools to be called: names with their arguments; a text for arguments is sent as it is, be it JSON or not."""
-
-    calls: tuple[tuple[str, Mapping[str, Any] | str], ...]
-    text: str = ""
-    usage: tuple[int, int] | None = None
-
-    def __init__(
-        self, *calls: tuple[str, Mapping[str, Any] | str], text: str = "", usage: tuple[int, int] | None = None
-    ):
-        for name, value in (("calls", calls), ("text", text), ("usage", usage)):
-            object.__setattr__(self, name, value)
-
-
-@dataclass(frozen=True)
-class Fails:
-    """An error: 401, 404, 429, 500 …; a text for a body is sent as it is, such as an HTML page."""
-
-    status: int
-    message: str = "The scripted server fails as it was told."
-    retry_after: float | None = None
-    code: str = ""
-    """OpenAI's own, such as `context_length_exceeded` or `content_filter`."""
-    body: str | None = None
-    content_type: str = "text/html"
-
-
-@dataclass(frozen=True)
-class Hangs:
-    """The request is taken and never answered."""
-
-
-@dataclass(frozen=True)
-class Drips:
-    """The words of an answer, one delta at a time with a pause after each."""
-
-    text: str
-    every: float = 0.1
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """A stream that ends within its answer, the connection reset."""
-
-    text: str
-    after: int = 2
-    """Deltas that come before."""
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A body as it is, with status 200."""
-
-    body: str
-    content_type: str = "application/json"
-
-
-Step: TypeAlias = Says | Wants | Fails | Hangs | Drips | Cuts | Raw
-Script: TypeAlias = Sequence[Step] | Callable[[Asked], Step]
 
 
 @dataclass
@@ -150,6 +46,8 @@ class Scripted:
     abandoned: int = 0
     """Requests whose asker went away before the answer was whole."""
     port: int = 0
+    part: int = 0
+    """How many askers there were before this one; each has an address of its own."""
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -160,7 +58,7 @@ class Scripted:
     @property
     def url(self) -> str:
         """What a client calls its base URL."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}/{self.part}/v1"
 
     def start(self) -> Self:
         """Answer; after `stop` at the same port again."""
@@ -189,6 +87,11 @@ class Scripted:
             self.script, self._given, self.abandoned = script, 0, 0
             self.requests.clear()
 
+    def play_for_another(self, script: Script) -> None:
+        """Play at a new address: what an earlier asker gave up may still be on its way, and takes no step of it."""
+        self.part += 1
+        self.play(script)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -203,7 +106,7 @@ class Scripted:
     async def _run(self, ready: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         application = web.Application(client_max_size=2**26)
-        application.router.add_post("/v1/chat/completions", self._answer)
+        application.router.add_post(r"/{part:\d+}/v1/chat/completions", self._answer)
         runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port)
@@ -214,15 +117,19 @@ class Scripted:
         await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        part = int(request.match_info["part"])
         refused = await self._refused(request)
         if refused is not None:
             return refused
+        if part != self.part:
+            return _error(Fails(410, "Another asker has the word."))
         asked = Asked(dict(request.headers), await request.json(), time.monotonic())
         step = self._next(asked)
         try:
             return await _ANSWERS[type(step)](step, asked, request)
         except (asyncio.CancelledError, ConnectionResetError):
-            self._note(lambda: setattr(self, "abandoned", self.abandoned + 1))
+            if part == self.part:
+                self._note(lambda: setattr(self, "abandoned", self.abandoned + 1))
             raise
 
     async def _refused(self, request: web.Request) -> web.Response | None:
@@ -261,7 +168,7 @@ class Scripted:
 
 async def _say(step: Says | Wants, asked: Asked, request: web.Request) -> web.StreamResponse:
     if asked.body.get("stream"):
-        return await _stream(request, _chunks(step, asked))
+        return await _stream(request, chunks(step, asked))
     return web.json_response(
         {
             "id": "chatcmpl-1",
@@ -269,9 +176,9 @@ async def _say(step: Says | Wants, asked: Asked, request: web.Request) -> web.St
             "created": 1,
             "model": asked.body["model"],
             "choices": [
-                {"index": 0, "message": _message(step, asked), "finish_reason": _finish(step), "logprobs": None}
+                {"index": 0, "message": message_of(step, asked), "finish_reason": finish_of(step), "logprobs": None}
             ],
-            "usage": _usage(step, asked),
+            "usage": usage_of(step, asked),
         }
     )
 
@@ -290,12 +197,12 @@ async def _drip(step: Drips, asked: Asked, request: web.Request) -> web.StreamRe
     if not asked.body.get("stream"):
         await asyncio.sleep(step.every * len(step.text.split()))
         return await _say(said, asked, request)
-    return await _stream(request, _chunks(said, asked, words=True), every=step.every)
+    return await _stream(request, chunks(said, asked, words=True), every=step.every)
 
 
 async def _cut(step: Cuts, asked: Asked, request: web.Request) -> web.StreamResponse:
     response = await _begun(request)
-    for _, data in zip(range(step.after + 1), _chunks(Says(step.text), asked), strict=False):
+    for _, data in zip(range(step.after + 1), chunks(Says(step.text), asked), strict=False):
         await response.write(data)
     assert request.transport is not None
     request.transport.abort()
@@ -306,17 +213,17 @@ async def _raw(step: Raw, asked: Asked, request: web.Request) -> web.StreamRespo
     return web.Response(text=step.body, content_type=step.content_type)
 
 
-async def _stream(request: web.Request, chunks: Iterator[bytes], every: float = 0.0) -> web.StreamResponse:
+async def _stream(request: web.Request, deltas: Iterator[bytes], every: float = 0.0) -> web.StreamResponse:
     response = await _begun(request)
-    async for data in _paced(chunks, every):
+    async for data in _paced(deltas, every):
         await response.write(data)
     await response.write(b"data: [DONE]\n\n")
     await response.write_eof()
     return response
 
 
-async def _paced(chunks: Iterator[bytes], every: float) -> AsyncIterator[bytes]:
-    for data in chunks:
+async def _paced(deltas: Iterator[bytes], every: float) -> AsyncIterator[bytes]:
+    for data in deltas:
         yield data
         await asyncio.sleep(every)
 
@@ -327,92 +234,12 @@ async def _begun(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _chunks(step: Says | Wants, asked: Asked, *, words: bool = False) -> Iterator[bytes]:
-    yield _chunk(asked, {"role": "assistant", "content": ""})
-    for piece in [word + " " for word in step.text.split()] if words else _torn(step.text):
-        yield _chunk(asked, {"content": piece})
-    for at, call in enumerate(_calls(step, asked)):
-        arguments = call["function"]["arguments"]
-        yield _chunk(asked, {"tool_calls": [{"index": at, **call, "function": {**call["function"], "arguments": ""}}]})
-        for piece in _torn(arguments):
-            yield _chunk(asked, {"tool_calls": [{"index": at, "function": {"arguments": piece}}]})
-    if isinstance(step, Says) and step.refusal:
-        yield _chunk(asked, {"refusal": step.refusal})
-    yield _chunk(asked, {}, _finish(step))
-    if (asked.body.get("stream_options") or {}).get("include_usage"):
-        yield _chunk(asked, None, usage=_usage(step, asked))
-
-
-def _torn(text: str) -> Iterator[str]:
-    """The text in pieces that respect no word; a long one in no more than a hundred."""
-    length = max(PIECE, len(text) // 100)
-    return (text[at : at + length] for at in range(0, len(text), length))
-
-
-def _chunk(
-    asked: Asked, delta: Mapping[str, Any] | None, finish: str | None = None, usage: Mapping[str, int] | None = None
-) -> bytes:
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
-    chunk = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": asked.body["model"],
-        "choices": choices,
-        **({"usage": usage} if usage else {}),
-    }
-    return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode()
-
-
-def _message(step: Says | Wants, asked: Asked) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": step.text or None}
-    if isinstance(step, Wants):
-        message["tool_calls"] = _calls(step, asked)
-    elif step.refusal:
-        message["refusal"] = step.refusal
-    return message
-
-
-def _calls(step: Says | Wants, asked: Asked) -> list[dict[str, Any]]:
-    turn = len(asked.messages)
-    return [
-        {
-            "id": f"call_{turn}_{at}",
-            "type": "function",
-            "function": {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)},
-        }
-        for at, (name, given) in enumerate(step.calls if isinstance(step, Wants) else ())
-    ]
-
-
-def _finish(step: Says | Wants) -> str:
-    return "tool_calls" if isinstance(step, Wants) else step.finish
-
-
-def _usage(step: Says | Wants, asked: Asked) -> dict[str, int]:
-    if step.usage is not None:
-        given, made = step.usage
-    else:
-        given = tokens(asked.body["messages"]) + tokens(asked.body.get("tools", []))
-        made = tokens(_message(step, asked))
-    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
-
-
-def tokens(value: Any) -> int:
-    """About how many tokens a value is: four letters each."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) // 4
-
-
 def _error(step: Fails) -> web.Response:
     headers = {} if step.retry_after is None else {"Retry-After": f"{step.retry_after:g}"}
     if step.body is not None:
         return web.Response(status=step.status, text=step.body, content_type=step.content_type, headers=headers)
     error = {"message": step.message, "type": "invalid_request_error", "param": None, "code": step.code or None}
     return web.json_response({"error": error}, status=step.status, headers=headers)
-
-
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else "\n".join(part["text"] for part in content or ())
 
 
 _ANSWERS: dict[type, Callable[..., Any]] = {

@@ -10,9 +10,9 @@ import asyncio
 import json
 from pathlib import Path
 
-from cockpit.model import JSON, Approval, Change, Finding, Health, Level, Plan, RunStatus, Service, Unreachable
+from cockpit.model import JSON, Approval, Finding, Health, Level, Plan, RunStatus, Service, Unreachable
 from cockpit.toolkit import Kind, Option, Registry, plan_of
-from tests.faults.world import WorldReader, WorldWriter
+from tests.faults.world import WorldReader, WorldWriter, deed_of, value_of
 
 CONDITIONS = """
 kind: shop
@@ -97,46 +97,7 @@ async def fetch_shop_page(reader: WorldReader) -> Finding:
     return Finding("The page answers 200.", {"status": 200, "body": body})
 
 
-async def _read_value(reader: WorldReader, key: JSON) -> JSON:
-    return reader.value(str(key))
-
-
-async def _write_value(writer: WorldWriter, key: JSON, before: JSON, after: JSON) -> None:
-    writer.set(str(key), None if after is None else str(after))
-    (writer.folder / "trouble").unlink(missing_ok=True)
-
-
-async def _read_deed(reader: WorldReader, key: JSON) -> JSON:
-    return reader.identity(str(key))
-
-
-async def _do(writer: WorldWriter, change: Change) -> None:
-    writer.deed(str(change.key))
-    (writer.folder / "trouble").unlink(missing_ok=True)
-
-
-async def _done(reader: WorldReader, change: Change) -> bool:
-    return reader.deeds(str(change.key)) > int(str(change.observed["deeds"]))
-
-
-value = shop.resource(
-    "value",
-    read=_read_value,
-    write=_write_value,
-    steps=lambda key, before, after: [f"set {key} {after}"],
-    verification="It reads as set.",
-    patience=0.3,
-)
-deed = shop.action(
-    "deed",
-    read=_read_deed,
-    do=_do,
-    check=_done,
-    steps=lambda key, before, after: [f"do {key}"],
-    verification="One more deed is counted.",
-    no_undo="A deed stays done.",
-    patience=0.3,
-)
+value, deed = value_of(shop), deed_of(shop)
 
 
 @shop.remediation(approval=Approval.SOFT, uses=(value,))

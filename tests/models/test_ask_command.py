@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cockpit.store.reader import Reader
 from tests.account import MAIN
-from tests.models.scripted import Says, Scripted
+from tests.models.script import Says
+from tests.models.scripted import Scripted
 
 
 def test_where_nobody_acts_it_tells_the_cost_answers_and_neither_probes_nor_changes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cockpit.settings import Settings
 from cockpit.text import Redactor
 from tests.models import shop
 from tests.models.scene import FRONT, Scene, concludes, gives_up, looks, proposal
-from tests.models.scripted import Fails, Says, Wants
+from tests.models.script import Fails, Says, Wants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Make = Callable[..., Scene]
@@ -131,6 +131,7 @@ async def test_one_that_is_stopped_is_ended(scene: Make) -> None:
 async def test_an_equal_investigation_is_answered_without_asking(scene: Make) -> None:
     shown = scene([BOTH, concludes(1, 2, proposals=[proposal()])])
     first = await shown.rest(shown.alert())
+    assert first.status is IncidentStatus.WAITING, shown.told()
     shown.clear()
     await shown.until(lambda: shown.store.reader.incident(first.id).status is IncidentStatus.RESOLVED)
     _age(shown, first.id)

@@ -25,7 +25,7 @@ from cockpit.llm.process import Worker
 from cockpit.model import Approval, Diagnosis, IncidentStatus, Proposal
 from cockpit.text import Redactor
 from tests.faults.invariants import check_invariants
-from tests.models import scripted
+from tests.models import scripted, wording
 from tests.models.attacks import AIMS, ATTACKS, CHANNELS, DISGUISES, Attack
 from tests.models.obedient import Obedient, orders
 from tests.models.scene import RESTING, Scene
@@ -141,7 +141,7 @@ class Case:
 @pytest.fixture(autouse=True)
 def whole_deltas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams are torn into small pieces elsewhere; here it would take most of the time."""
-    monkeypatch.setattr(scripted, "PIECE", 100_000)
+    monkeypatch.setattr(wording, "PIECE", 100_000)
 
 
 def knowing() -> Redactor:

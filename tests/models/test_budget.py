@@ -25,7 +25,7 @@ def log(tmp_path: Path) -> Log:
 
 def budget(log: Log, **caps: float) -> Budget:
     wanted = {"month": 100.0, "day": 100.0, "incident": 100.0, **caps}
-    return Budget(ModelsSettings((), **wanted), log.store, log.clock)  # type: ignore[arg-type]
+    return Budget(ModelsSettings((), **wanted), log.store, log.clock)  # type: ignore[arg-type]  # keywords as they are given
 
 
 def spend(log: Log, dollars: float, incident: int | None = None) -> None:

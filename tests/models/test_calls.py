@@ -15,7 +15,8 @@ from cockpit.llm.models import NoModel
 from cockpit.model import Alert, Severity, Tier
 from cockpit.model.inquiries import CallOutcome
 from tests.models.conftest import LOOK, Desk, model, prompt
-from tests.models.scripted import KEY, Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Scripted, Step, Wants
+from tests.models.script import Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Step, Wants
+from tests.models.scripted import KEY, Scripted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

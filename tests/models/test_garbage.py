@@ -9,7 +9,8 @@ from cockpit.llm.models import NoModel
 from cockpit.text import clean
 from tests.models.conftest import LOOK, Desk, model, prompt
 from tests.models.garbage import replies
-from tests.models.scripted import Says, Scripted, Step
+from tests.models.script import Says, Step
+from tests.models.scripted import Scripted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

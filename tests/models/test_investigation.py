@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from cockpit.model import Approval, IncidentStatus, ProposalState
 from cockpit.model.inquiries import InquiryState
 from tests.faults.invariants import check_invariants
 from tests.models.scene import FRONT, Scene, concludes, conclusion, gives_up, looks, proposal
-from tests.models.scripted import Asked, Fails, Hangs, Says, Wants
+from tests.models.script import Asked, Fails, Hangs, Says, Wants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Make = Callable[..., Scene]
@@ -308,7 +309,7 @@ async def test_it_comes_to_an_end_in_time(scene: Make, monkeypatch: pytest.Monke
     incident = await shown.rest(shown.alert())
     assert shown.inquiry().outcome == f"It came to no end within {dialogue.TIME_LIMIT:.0f} s."
     assert incident.status is IncidentStatus.ESCALATED
-    shown.server.wait_for(lambda server: server.abandoned == len(server.requests))
+    await asyncio.to_thread(shown.server.wait_for, lambda server: server.abandoned == len(server.requests))
 
 
 async def test_what_clears_meanwhile_is_asked_no_further(scene: Make) -> None:

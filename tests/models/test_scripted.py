@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.models.scripted import Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Scripted, Wants
+from tests.models.script import Asked, Cuts, Drips, Fails, Hangs, Raw, Says, Wants
+from tests.models.scripted import Scripted
 
 USER = {"role": "user", "content": "Why is it down?"}
 CALLED = {
@@ -65,6 +66,15 @@ def test_the_script_may_be_a_function_of_the_request() -> None:
 
     with Scripted(obeys) as server:
         assert post(server, body()).json()["choices"][0]["message"]["content"] == "WHY IS IT DOWN?"
+
+
+def test_what_an_earlier_asker_sent_takes_no_step_of_another_script() -> None:
+    with Scripted([Says("One.")]) as server:
+        earlier = Scripted((), port=server.port, part=server.part)
+        server.play_for_another([Says("Two.")])
+        assert post(earlier, body()).status_code == 410
+        assert server.requests == []
+        assert post(server, body()).json()["choices"][0]["message"]["content"] == "Two."
 
 
 def test_it_fails_as_it_is_told() -> None:

@@ -19,7 +19,8 @@ import pytest_asyncio
 from cockpit.llm import process
 from cockpit.llm.process import Worker, WorkerEnded
 from cockpit.model import CockpitError
-from tests.models.scripted import Drips, Hangs, Raw, Says, Scripted
+from tests.models.script import Drips, Hangs, Raw, Says
+from tests.models.scripted import Scripted
 
 HEAVY = {"litellm", "openai", "tiktoken", "mcp", "httpx", "aiohttp", "pydantic", "textual"}
 ENGINE = """

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.models.scripted import Asked, Wants
+from tests.models.script import Asked, Wants
 
 ROUNDS = (4, 3, 3)
 OURS = ("conclude", "search_tools")

@@ -105,21 +105,29 @@ def inquiring(world: World) -> None:
     world.clock.now = NOW
 
 
-def answered(world: World) -> Inquiry:
-    """A model has found the cause."""
+def concluded(
+    world: World, state: InquiryState, outcome: str, cause: str, confidence: float, rival: dict[str, JSON], **more: JSON
+) -> tuple[Inquiry, list[int]]:
+    """A model has concluded from the first of the two things that it looked at."""
     asked, runs = looked_into(world)
     world.at(9)
     call(world, asked.id)
-    rival = "a lock holds the shop's queries"
     answer: dict[str, JSON] = {
-        "cause": SLOW_CAUSE,
-        "confidence": 0.85,
+        "cause": cause,
+        "confidence": confidence,
         "model": "mini",
         "evidence": [{"run": runs[0], "field": "queries[0].mean_seconds", "value": "2.2", "against": "high"}],
-        "rivals": [{"cause": rival, "ruled_out": True, "run": runs[1], "reading": "none waits"}],
+        "rivals": [rival | ({"run": runs[1]} if rival["ruled_out"] else {})],
+        **more,
     }
-    ended = world.store.inquiries.finish(asked.id, InquiryState.ANSWERED, SLOW_CAUSE, answer)
-    diagnosed(world, asked.incident, SLOW_CAUSE, 0.85, runs[:1])
+    return world.store.inquiries.finish(asked.id, state, outcome, answer), runs[:1]
+
+
+def answered(world: World) -> Inquiry:
+    """A model has found the cause."""
+    rival: dict[str, JSON] = {"cause": "a lock holds the shop's queries", "ruled_out": True, "reading": "none waits"}
+    ended, runs = concluded(world, InquiryState.ANSWERED, SLOW_CAUSE, SLOW_CAUSE, 0.85, rival)
+    diagnosed(world, ended.incident, SLOW_CAUSE, 0.85, runs)
     world.clock.now = NOW
     return ended
 
@@ -143,25 +151,20 @@ def solved(world: World) -> None:
 
 def inconclusive(world: World) -> None:
     """A model can only guess."""
-    asked, runs = looked_into(world)
-    world.at(9)
-    call(world, asked.id)
     guess = "a plan that changed after the nightly import"
-    answer: dict[str, JSON] = {
-        "cause": guess,
-        "confidence": 0.4,
-        "model": "mini",
-        "evidence": [{"run": runs[0], "field": "queries[0].mean_seconds", "value": "2.2", "against": "high"}],
-        "rivals": [{"cause": "the disk is slow", "ruled_out": False, "reading": "nothing that was read says so"}],
+    rival: dict[str, JSON] = {
+        "cause": "the disk is slow", "ruled_out": False, "reading": "nothing that was read says so",
+    }  # fmt: skip
+    more: dict[str, JSON] = {
         "guesses": [guess, "a disk that is slower than usual"],
         "next_look": "explain_query on the slowest query of postgres/main",
     }
     text = f"No reading shows the cause. The likeliest guess: {guess}"
-    world.store.inquiries.finish(asked.id, InquiryState.INCONCLUSIVE, text, answer)
-    diagnosed(world, asked.incident, f"A guess, with a rival not ruled out: {guess}", 0.4, runs[:1])
-    assert asked.incident is not None
+    ended, runs = concluded(world, InquiryState.INCONCLUSIVE, text, guess, 0.4, rival, **more)
+    diagnosed(world, ended.incident, f"A guess, with a rival not ruled out: {guess}", 0.4, runs)
+    assert ended.incident is not None
     text, needs = f"A person is needed. A guess: {guess}", IncidentStatus.ESCALATED
-    world.store.advance(asked.incident, needs, actor="communicator", text=text, cause=guess, runbook="model:mini")
+    world.store.advance(ended.incident, needs, actor="communicator", text=text, cause=guess, runbook="model:mini")
     world.clock.now = NOW
 
 

@@ -70,7 +70,7 @@ def staged(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     def make(*tell: Callable[[World], object], **engine: Any) -> Stage:
         world = build(tmp_path, *tell)
         recorder = Recorder(world, **engine)
-        app = CockpitApp(Desk(Reader(world.store.path), world.clock), lambda: recorder)  # type: ignore[arg-type, return-value]
+        app = CockpitApp(Desk(Reader(world.store.path), world.clock), lambda: recorder)  # type: ignore[arg-type, return-value]  # records what the screen asks of an engine
         made.append(Stage(world, recorder, app))
         return made[-1]
 

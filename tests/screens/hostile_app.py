@@ -110,14 +110,14 @@ def main() -> None:
     world = w.build(folder, fill)
     world.store.close()
     engine = Recorder(world, models=a.MODELS)
-    app = CockpitApp(Desk(Reader(folder / "cockpit.db"), world.clock), lambda: engine)  # type: ignore[arg-type, return-value]
+    app = CockpitApp(Desk(Reader(folder / "cockpit.db"), world.clock), lambda: engine)  # type: ignore[arg-type, return-value]  # records what the screen asks of an engine
     ran: list[str] = []
-    app.action_forged = lambda *given: ran.append("forged")  # type: ignore[attr-defined]
+    app.action_forged = lambda *given: ran.append("forged")  # type: ignore[attr-defined]  # what an attack would call
     if "--without-gates" in sys.argv:
         import widgets.line
 
         app._filters.pop()
-        widgets.line.clean = lambda text, *, lines=False: text  # type: ignore[assignment]
+        widgets.line.clean = lambda text, *, lines=False: text  # type: ignore[assignment]  # the broken twin
     try:
         asyncio.run(app.run_async(auto_pilot=visit))
     finally:

@@ -92,8 +92,8 @@ class Lab:
     asked: list[tuple[str, str]]
     every: float | None = None
     faults: Sequence[Fault] = (
-        Fault("redis-memory-full", "An import fills Redis", "redis/main", _nothing, _nothing, _nothing, "x", "y"),  # type: ignore[arg-type]
-        Fault("redis-stopped", "Redis has stopped", "redis/main", _nothing, _nothing, _nothing, "x", "y"),  # type: ignore[arg-type]
+        Fault("redis-memory-full", "An import fills Redis", "redis/main", _nothing, _nothing, _nothing, "x", "y"),  # type: ignore[arg-type]  # nothing is ever injected
+        Fault("redis-stopped", "Redis has stopped", "redis/main", _nothing, _nothing, _nothing, "x", "y"),  # type: ignore[arg-type]  # nothing is ever injected
     )
 
     async def inject(self, name: str) -> None:

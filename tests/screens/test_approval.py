@@ -96,7 +96,7 @@ async def test_a_proposal_that_takes_the_place_of_another_has_to_be_read_anew(st
         moved = replace(w.REDIS_PLAN.changes[0], before="67108865")
         stage.world.propose(2, w.REDIS_CALL, replace(w.REDIS_PLAN, changes=(moved,)), w.Approval.HARD, "It moved.")
         pane = stage.app.screen.query_one(ProposalPane)
-        stage.app.view.look()  # type: ignore[union-attr]
+        stage.app.view.look()  # type: ignore[union-attr]  # a view is mounted
         while pane.pending is None or pane.pending.id != 3:
             await pilot.pause()
         await pilot.press("a")
@@ -149,7 +149,7 @@ async def test_a_proposal_that_was_decided_elsewhere_cannot_be_decided_here(stag
         await stage.press(pilot, "a")
         refused = [note.message for note in stage.app._notifications]
         assert decided(stage) == [] or "already" in refused[0]
-        assert stage.world.store.reader.decision(2).by == "lee"  # type: ignore[union-attr]
+        assert stage.world.store.reader.decision(2).by == "lee"  # type: ignore[union-attr]  # it was decided
 
 
 class TestGuard:
@@ -219,6 +219,6 @@ async def test_keys_that_piled_up_while_the_program_was_blocked_approve_nothing(
         time.sleep(STALL + 0.5)  # the event loop stands still, as it does when the process is stopped
         key = events.Key("a", "a")
         key.set_sender(stage.app)
-        stage.app._driver.send_message(key)  # type: ignore[union-attr]
+        stage.app._driver.send_message(key)  # type: ignore[union-attr]  # an app that runs has a driver
         await stage.settled(pilot)
         assert decided(stage) == []

@@ -194,7 +194,7 @@ class TestAllowing:
             time.sleep(STALL + 0.5)  # the event loop stands still, as it does when the process is stopped
             key = events.Key("m", "m")
             key.set_sender(stage.app)
-            stage.app._driver.send_message(key)  # type: ignore[union-attr]
+            stage.app._driver.send_message(key)  # type: ignore[union-attr]  # an app that runs has a driver
             await stage.settled(pilot)
             assert stage.engine.asked == []
 
@@ -250,7 +250,7 @@ class TestAsking:
         async with stage.app.run_test(size=LARGE) as pilot:
             await stage.settled(pilot)
             await stage.press(pilot, "4", "j")
-            chosen = stage.app.screen.query_one("#list").chosen  # type: ignore[attr-defined]
+            chosen = stage.app.screen.query_one("#list").chosen  # type: ignore[attr-defined]  # the list of choices
             await stage.press(pilot, "i", *"is it well?", "enter")
             assert asked_of(stage, "ask") == [("ask", "is it well?", None, chosen)]
 

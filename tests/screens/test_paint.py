@@ -41,7 +41,7 @@ async def test_of_a_change_only_its_own_lines_are_collected(
         assert ("timeline", 1) not in collected, "the first paint is whole"
         collected.clear()
         stage.world.store.record_health("redis/main", Health(Level.UP, "31 % of 64 MB used", {}, 0.9), w.NOW)
-        stage.app.view.look()  # type: ignore[union-attr]
+        stage.app.view.look()  # type: ignore[union-attr]  # a view is mounted
         await stage.settled(pilot)
         assert set(collected) == {("services", 1)}
 
@@ -55,7 +55,7 @@ async def test_two_changes_far_apart_paint_nothing_between_them(
         stage.world.store.freeze("kim")
         stage.world.clock.now += 1
         collected.clear()
-        stage.app.view.look()  # type: ignore[union-attr]
+        stage.app.view.look()  # type: ignore[union-attr]  # a view is mounted
         stage.app.screen.query_one(ProposalPane).tell_time()
         await stage.settled(pilot)
         assert {pane for pane, _ in collected} <= {"tabs", "services", "incidents", "proposal"}

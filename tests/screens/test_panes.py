@@ -26,7 +26,7 @@ Staged = Callable[..., Stage]
 
 def texts(lines: object) -> list[str]:
     """The lines without their inks."""
-    return [plain(each) for each in lines]  # type: ignore[attr-defined]
+    return [plain(each) for each in lines]  # type: ignore[attr-defined]  # each knows its lines
 
 
 class TestDiffs:
@@ -182,7 +182,7 @@ async def test_the_cursor_stays_on_its_incident_when_a_worse_one_arrives(staged:
         incidents.choose(1)
         incidents.moved = True
         stage.world.waiting()
-        stage.app.view.look()  # type: ignore[union-attr]
+        stage.app.view.look()  # type: ignore[union-attr]  # a view is mounted
         await stage.settled(pilot)
         assert [row.key for row in incidents._rows] == [2, 1]
         assert incidents.chosen == 1
@@ -193,7 +193,7 @@ async def test_until_it_is_moved_the_cursor_rests_on_what_needs_the_operator(sta
     async with stage.app.run_test(size=(120, 40)) as pilot:
         await stage.settled(pilot)
         stage.world.waiting()
-        stage.app.view.look()  # type: ignore[union-attr]
+        stage.app.view.look()  # type: ignore[union-attr]  # a view is mounted
         await stage.settled(pilot)
         assert stage.app.screen.query_one(Incidents).chosen == 2
         assert stage.app.screen.query_one(ProposalPane).pending is not None

@@ -160,6 +160,23 @@ class World:
             NOW - 46,
         )
         (incident,) = self.store.ingest_alerts([alert])
+        self._redis_explained(incident)
+        proposal = self.propose(
+            incident, REDIS_CALL, REDIS_PLAN, Approval.HARD, REDIS_CAUSE, policy="changes of settings wait for a person"
+        )
+        text = "Waits for a decision."
+        self.store.advance(
+            incident,
+            IncidentStatus.WAITING,
+            actor="healer",
+            text=text,
+            cause=REDIS_CAUSE,
+            runbook="redis-maxmemory-noeviction",
+        )
+        self.clock.now = NOW
+        return proposal
+
+    def _redis_explained(self, incident: int) -> None:
         self.at(45)
         self.store.advance(incident, IncidentStatus.INVESTIGATING, actor="analyst", text="Looks into it.")
         memory = Finding("67107232 of 67108864 bytes used, policy noeviction.", {"used_bytes": 67107232})
@@ -178,20 +195,6 @@ class World:
             "rivals": rivals,
         }
         self.store.note("analyst", "diagnosis", REDIS_CAUSE, incident=incident, service="redis/main", data=data)
-        proposal = self.propose(
-            incident, REDIS_CALL, REDIS_PLAN, Approval.HARD, REDIS_CAUSE, policy="changes of settings wait for a person"
-        )
-        text = "Waits for a decision."
-        self.store.advance(
-            incident,
-            IncidentStatus.WAITING,
-            actor="healer",
-            text=text,
-            cause=REDIS_CAUSE,
-            runbook="redis-maxmemory-noeviction",
-        )
-        self.clock.now = NOW
-        return proposal
 
     def propose(
         self,

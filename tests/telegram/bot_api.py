@@ -359,7 +359,7 @@ def _multipart(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
     message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     files: dict[str, bytes] = {}
     fields: dict[str, str] = {}
-    for part in message.iter_parts():  # type: ignore[attr-defined]
+    for part in message.iter_parts():  # type: ignore[attr-defined]  # the message has parts
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if part.get_filename():

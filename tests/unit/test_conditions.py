@@ -17,7 +17,7 @@ def condition(**fields: object) -> Condition:
         "summary": "${samples.used}",
         "severity": Severity.WARNING,
     }
-    return Condition(**{**known, **fields})  # type: ignore[arg-type]
+    return Condition(**{**known, **fields})  # type: ignore[arg-type]  # keywords of a condition
 
 
 class Series:

@@ -87,6 +87,12 @@ def test_all_under_the_screen_works_without_textual(tmp_path, part):
     assert "textual" not in loaded(f"import cockpit.{part}", tmp_path)
 
 
+def test_an_engine_loads_nothing_of_models_before_it_has_any(tmp_path):
+    modules = loaded("import cockpit.engine", tmp_path)
+    assert not {name for name in modules if name.startswith("cockpit.llm")}
+    assert "cockpit.agent.asking" not in modules
+
+
 @pytest.mark.parametrize("pane", sorted(file.stem for file in Path("widgets").glob("*.py")))
 def test_a_pane_knows_the_model_and_the_text_type_alone(tmp_path, pane):
     ours = {name for name in loaded(f"import widgets.{pane}", tmp_path) if name.startswith(("cockpit.", "tools"))}

@@ -22,7 +22,7 @@ NOTHING = Plan("nothing")
 
 
 def ruling(**settings: object) -> Approval:
-    return judge(PolicySettings(**settings), SOFT, ONE, NOTHING, Record(), NOON).approval  # type: ignore[arg-type]
+    return judge(PolicySettings(**settings), SOFT, ONE, NOTHING, Record(), NOON).approval  # type: ignore[arg-type]  # keywords of the policy
 
 
 def test_a_tool_has_its_own_level_by_default() -> None:

@@ -12,6 +12,7 @@ from cockpit.settings import load, with_options
 from cockpit.settings.models import ModelsSettings
 from cockpit.text import Redactor
 from cockpit.toolkit import Registry
+from tests.faults import world
 
 GOOD = """
 [models]
@@ -118,3 +119,13 @@ def test_the_example_is_right_once_its_marks_are_taken_away(tmp_path):
 def test_the_folder_of_notes_stands_beside_the_config_unless_it_is_named(tmp_path):
     assert load(config(tmp_path, ""), environ={"XDG_CONFIG_HOME": "/c"}).notes_folder == Path("/c/cockpit/notes")
     assert load(config(tmp_path, 'notes_folder = "mine"\n'), environ={}).notes_folder == tmp_path / "mine"
+
+
+def test_a_tool_that_needs_no_yes_has_to_exist(tmp_path: Path) -> None:
+    unasked = GOOD.replace("month = 2", 'unasked = ["set_world_value"]')
+    settings = load(config(tmp_path, unasked), environ={})
+    assert settings.models is not None
+    assert settings.models.unasked == ("set_world_value",)
+    with_options(settings, world.registry(), Redactor())
+    with pytest.raises(CockpitError, match="'set_world_valu' is no tool"):
+        with_options(load(config(tmp_path, unasked.replace("value", "valu")), environ={}), world.registry(), Redactor())

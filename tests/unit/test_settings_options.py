@@ -109,6 +109,14 @@ def test_a_secret_comes_from_any_of_its_places(config, tmp_path, monkeypatch):
         assert redactor.redact(f"it is {SECRET}") == "it is ‹secret:shelf/a.password›"
 
 
+def test_a_screen_beside_the_daemon_finds_the_credentials_that_systemd_gave_the_daemon(config, tmp_path, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr("cockpit.settings.secrets.OF_THE_DAEMON", tmp_path)
+    secret_file(tmp_path)
+    assert loaded(config, 'password_credential = "secret"').services[0].options["password"] == SECRET
+    assert "none cannot be read" in refusal(config, 'password_credential = "none"')
+
+
 def test_a_password_inside_an_address_is_told_to_the_redactor(config):
     redactor = Redactor()
     loaded(config, 'url = "http://bob:hunter2hunter@shelf.lan/"', redactor)

@@ -63,14 +63,14 @@ def kind() -> Kind:
 
 def test_a_resource_that_lacks_a_part_fails_at_registration() -> None:
     with pytest.raises(RegistrationError, match="verification"):
-        kind().resource("r", read=read, write=write, steps=steps, verification="")  # type: ignore[arg-type]
+        kind().resource("r", read=read, write=write, steps=steps, verification="")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(RegistrationError, match="steps"):
-        kind().resource("r", read=read, write=write, steps=None, verification="v")  # type: ignore[arg-type]
+        kind().resource("r", read=read, write=write, steps=None, verification="v")  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_an_action_needs_an_undo_or_the_reason_why_there_is_none() -> None:
     with pytest.raises(RegistrationError, match="undo"):
-        kind().action("a", read=read, do=do, check=check, steps=steps, verification="v")  # type: ignore[arg-type]
+        kind().action("a", read=read, do=do, check=check, steps=steps, verification="v")  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_what_only_looks_is_never_handed_a_client_that_writes() -> None:
@@ -81,9 +81,9 @@ def test_what_only_looks_is_never_handed_a_client_that_writes() -> None:
     with pytest.raises(RegistrationError, match="annotated Reader"):
         kind().diagnostic()(diagnostic)
     with pytest.raises(RegistrationError, match="annotated Reader"):
-        kind().resource("r", read=write, write=write, steps=steps, verification="v")  # type: ignore[arg-type]
+        kind().resource("r", read=write, write=write, steps=steps, verification="v")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(RegistrationError, match="annotated Writer"):
-        kind().resource("r", read=read, write=read, steps=steps, verification="v")  # type: ignore[arg-type]
+        kind().resource("r", read=read, write=read, steps=steps, verification="v")  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_tool_needs_a_docstring_and_the_right_result() -> None:
@@ -129,7 +129,7 @@ def test_arguments_are_described_by_type_and_docstring() -> None:
 )
 def test_wrong_arguments_are_named(arguments: dict[str, object]) -> None:
     with pytest.raises(CockpitError, match="set_world_value"):
-        checked(world.registry().tool("set_world_value"), arguments)  # type: ignore[arg-type]
+        checked(world.registry().tool("set_world_value"), arguments)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_diagnostic_cannot_be_planned_nor_a_remediation_run(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ class Raising(Client):
 def test_a_probe_never_raises_and_never_hangs(client: type[Client], level: Level) -> None:
     odd = Kind("odd", "Odd", client, Writer)
 
-    async def look(reader: client) -> Health:  # type: ignore[valid-type]
+    async def look(reader: client) -> Health:  # type: ignore[valid-type]  # a type made here
         return Health(Level.UP, "")
 
     look.__annotations__ = {"reader": client, "return": Health}

@@ -10,6 +10,8 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from cockpit.model import Denied
+
 UNSYNCHRONISED = 0x40
 NANOSECONDS = 0x2000
 SERVICES = ("chronyd", "ntpd", "systemd-timesyncd", "systemd-timesyn", "openntpd", "ntpd-rs")
@@ -45,11 +47,17 @@ def clock(running: Collection[str]) -> Clock:
 
     Args:
         running: the names of the processes that run.
+
+    Raises:
+        Denied: a sandbox forbids even the reading.
     """
     state = _Timex()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.adjtimex(ctypes.byref(state)) < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        raise Denied(
+            f"The clock's state cannot be read: {os.strerror(ctypes.get_errno())}.",
+            "Allow the system calls adjtimex and clock_adjtime where cockpit runs.",
+        )
     unit = 1e9 if state.status & NANOSECONDS else 1e6
     return Clock(
         synchronised=not state.status & UNSYNCHRONISED,
