@@ -20,7 +20,7 @@ def told(log: Log, happens: Callable[[], object], **options: bool) -> list[str]:
     stream = io.StringIO()
 
     async def follow() -> None:
-        task = asyncio.create_task(Journal(stream, Redactor(), **options).follow(log.store.reader))
+        task = asyncio.create_task(Journal(stream, Redactor(), **options).follow(log.store.reader, 0))
         await asyncio.sleep(0)
         happens()
         task.cancel()
