@@ -15,6 +15,7 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	COCKPIT_KILLS=200 $(BIN)/python -m pytest -s tests/faults/test_daemon_kills.py
+	COCKPIT_ORPHANS=50 $(BIN)/python -m pytest -s tests/faults/test_daemon_orphans.py
 	$(BIN)/python -m tests.benchmarks.bench_steady 300
 
 coverage: $(VENV)/.dev

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cockpit import ownership
 from cockpit.model import CockpitError
 from cockpit.settings import Settings
 
@@ -29,7 +31,7 @@ class Held(CockpitError):
 
 
 def is_free(settings: Settings) -> bool:
-    """Whether no process acts on the log. Raises OSError."""
+    """Whether no process acts on the log. Raises CockpitError when the folder or the file is not the operator's own."""
     descriptor = _open(settings)
     try:
         # Shared: those who only look do not take each other for one who acts.
@@ -43,7 +45,10 @@ def is_free(settings: Settings) -> bool:
 
 
 def take(settings: Settings) -> int | None:
-    """The lock of the acting engine as a file descriptor, or None when another process holds it. Raises OSError."""
+    """The lock of the acting engine as a file descriptor, or None when another process holds it.
+
+    Raises CockpitError when the folder or the file is not the operator's own.
+    """
     descriptor = _open(settings)
     if not _exclusive(descriptor):
         os.close(descriptor)
@@ -68,7 +73,7 @@ def lock_holder(settings: Settings) -> str:
     """The id of the process that acts on the log, as it wrote it down; `?` where it wrote none."""
     deadline = time.monotonic() + WRITTEN_WITHIN
     while not _lives(holder := _written(settings)) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        _pause()
     return holder or "?"
 
 
@@ -80,9 +85,14 @@ def _exclusive(descriptor: int) -> bool:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.01)
+            _pause()
         else:
             return True
+
+
+def _pause() -> None:
+    """Wait a moment by how long, not until when: `time.sleep` fails on a clock that jumps."""
+    select.select([], [], [], 0.01)
 
 
 def _written(settings: Settings) -> str:
@@ -105,8 +115,14 @@ def _lives(process: str) -> bool:
 
 
 def _open(settings: Settings) -> int:
-    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(_lock_file(settings), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    file = _lock_file(settings)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fault := ownership.of_folder(file.parent) or ownership.of_file(file, written_in_place=True):
+            raise CockpitError(*fault)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise CockpitError(f"{file} cannot be opened: {error.strerror}.", "Check the owner of its folder.") from error
 
 
 def _lock_file(settings: Settings) -> Path:

@@ -211,9 +211,13 @@ class Redactor:
 
     def _mapping(self, value: Mapping[str, JSON], *, secret: bool, depth: int) -> JSON:
         scrubbed: dict[str, JSON] = {}
+        keys, plain = self._keys, self._plain
         for key, item in value.items():
-            shown, hides = self._keys.get(key) or self._key(str(key))
-            scrubbed[shown] = self._scrub(item, secret=secret or hides, depth=depth + 1)
+            shown, hides = keys.get(key) or self._key(str(key))
+            if isinstance(item, str) and not (secret or hides):  # most are, and most were shown before
+                scrubbed[shown] = plain.get(item) or self._shown(item)
+            else:
+                scrubbed[shown] = self._scrub(item, secret=secret or hides, depth=depth + 1)
         return scrubbed
 
     def _shown(self, text: str) -> Untrusted:
@@ -229,7 +233,7 @@ class Redactor:
 
     def _learn(self, texts: list[str]) -> None:
         """Remember which of many texts are shown as they are: what stands in none of them is looked for once."""
-        from cockpit.secret_patterns import rules
+        from cockpit.secret_patterns import hinted
 
         plain = self._plain
         if len(plain) > MOST_PLAIN // 2:
@@ -238,9 +242,7 @@ class Redactor:
         together = "\n".join(new)
         if self._forms and (self._known or self._compiled()).search(together):
             return
-        lowered = together.lower()
-        hinted = [([hint for hint in rule.hints if hint in lowered], rule.pattern) for rule in rules()]
-        likely = [(hints, pattern) for hints, pattern in hinted if hints]
+        likely = hinted(together.lower())
         for text in new:
             shown = clean(text, lines=True)
             if shown == text and not _matches(text, likely):

@@ -11,11 +11,13 @@ Of `services`, `kinds`, `alerts` and `tags`, every one that is given has to fit;
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit import ownership
 from cockpit.model import CockpitError
 
 KEYS = ("services", "kinds", "alerts", "tags")
@@ -58,6 +60,8 @@ def read(folder: Path) -> tuple[list[Note], list[str]]:
 
 def _note(file: Path) -> Note:
     try:
+        if fault := ownership.of_text(file, forbidden=stat.S_IWOTH):
+            raise CockpitError(*fault)
         if file.stat().st_size > LARGEST:
             raise CockpitError(f"it is larger than {LARGEST // 1024} KiB.")
         text = file.read_text(encoding="utf-8")

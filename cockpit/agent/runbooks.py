@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cockpit import ownership
 from cockpit.agent.expressions import check, check_text
 from cockpit.model import JSON, CockpitError, Severity
 
@@ -140,6 +142,9 @@ def _load_file(file: Path, library: Library, tools: Mapping[str, bool]) -> None:
     import yaml
 
     try:
+        if fault := ownership.of_text(file, forbidden=stat.S_IWOTH):
+            library.broken.append(Broken(file, 1, fault[0]))
+            return
         content = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -7,16 +7,17 @@ import os
 import stat
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from cockpit import ownership
 from cockpit.cli import output
 from cockpit.cli.crash import redactor
 from cockpit.cli.exits import FAILED, OK
 from cockpit.cli.opening import log_of, settings_of
 from cockpit.files import data_file
 from cockpit.model import CockpitError, Level, Service
-from cockpit.settings import Settings, options_of
+from cockpit.settings import Settings, options_of, with_options
 from cockpit.text import SHORTEST_SECRET, counted
 from cockpit.toolkit import Kind, Registry, probe
 
@@ -61,6 +62,7 @@ def _checks(arguments: Namespace) -> Iterator[Check]:
     registry = Registry.discover()
     for name, why in registry.broken.items():
         yield Check(f"plug-in {name}", why, "Correct it, or uninstall it.", ok=False)
+    yield _secrets(settings, registry)
     yield from _runbooks(settings, registry)
     if settings.models:
         from cockpit.cli import model_checks
@@ -80,6 +82,8 @@ def _folder(folder: Path) -> Check:
     """Whether nobody else can look into the folder with the log and its key."""
     if not folder.exists():
         return Check("data folder", f"{folder} will be made at the first start")
+    if fault := _foreign(folder):
+        return Check("data folder", *fault, ok=False)
     found = folder.stat()
     if found.st_uid != os.geteuid():
         return Check(
@@ -96,6 +100,26 @@ def _folder(folder: Path) -> Check:
     return Check("data folder", f"{folder} is yours alone")
 
 
+def _foreign(folder: Path) -> ownership.Fault | None:
+    """What keeps an agent from starting, of the folder and of the files that are written in it."""
+    from cockpit.store.connection import BESIDE
+    from cockpit.store.store import HEAD, KEY
+
+    log = folder / "cockpit.db"
+    names = (log.name, *(log.name + ending for ending in BESIDE), KEY, HEAD, "engine.lock")
+    faults = (ownership.of_file(folder / name, written_in_place=True) for name in names)
+    return ownership.of_folder(folder) or next(filter(None, faults), None)
+
+
+def _secrets(settings: Settings, registry: Registry) -> Check:
+    """Whether the secrets that no service has can be had, and by nobody else."""
+    try:
+        with_options(replace(settings, services=()), registry, redactor)
+    except CockpitError as error:
+        return wrong("secrets", error)
+    return Check("secrets", "can be read, and by nobody else")
+
+
 def _log(settings: Settings) -> Check:
     from cockpit.store.audit import verify
     from cockpit.store.store import HEAD, KEY
@@ -103,6 +127,8 @@ def _log(settings: Settings) -> Check:
     path = log_of(settings)
     if not path.exists():
         return Check("change log", "will be made at the first start")
+    if _foreign(settings.data_folder):
+        return Check("change log", "is not looked at: others could have put it there", "Mend its folder.", ok=False)
     try:
         problems = verify(path, path.with_name(KEY), (path.with_name(HEAD), *settings.anchors))
     except CockpitError as error:

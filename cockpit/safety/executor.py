@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from cockpit.model import (
     JSON,
@@ -36,7 +37,7 @@ from cockpit.safety.deadlines import Deadlines
 from cockpit.safety.policy import SAME_CALL_WITHIN, Record, judge, obstacle, same_call
 from cockpit.settings import PolicySettings
 from cockpit.store.store import Store
-from cockpit.toolkit import Client, Registry, plan, undo_plan
+from cockpit.toolkit import Client, Registry, plan, programs, undo_plan
 from cockpit.toolkit.invoke import limited
 from cockpit.toolkit.items import Action, Resource, same
 
@@ -239,7 +240,8 @@ class Executor:
         item, service = self._item(change), self._service(change.service)
         writer = self.registry.kind(service.kind).writer(service)
         async with limited(item.timeout, f"Changing {change.service} {change.item}"), writer as client:
-            await item.apply(client, change)
+            with programs.noted_in(self.programs):
+                await item.apply(client, change)
 
     async def _read(self, change: Change) -> JSON:
         async with self._reading(change) as reader:
@@ -252,6 +254,11 @@ class Executor:
         reader = self.registry.kind(service.kind).reader(service)
         async with limited(service.timeout, f"Reading {change.service} {change.item}"), reader as client:
             yield client
+
+    @property
+    def programs(self) -> Path:
+        """Where the programs that carry out a change are written down."""
+        return self.store.path.with_name(programs.FOLDER)
 
     def _item(self, change: Change) -> Resource | Action:
         return self.registry.item(change.service.partition("/")[0], change.item)

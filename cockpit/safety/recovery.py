@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from cockpit.model import Applied, ChangeState, CockpitError, ProposalState
+from cockpit.model import Applied, ChangeState, CockpitError, ProposalState, Role
 from cockpit.safety.executor import Executor
+from cockpit.toolkit import programs
 
 
 async def recover(executor: Executor) -> list[Applied]:
     """Settle every change that a dead process left unfinished; returns them as they were found.
 
+    A program that one left at work is ended first: its target must not change once it is read.
     A change that was only claimed has written nothing. One that was being applied is read
     from its target: applied, not applied, or unknown, and then a person is asked.
     """
     store = executor.store
+    for program in await programs.end_left(executor.programs):
+        store.note(Role.HEALER, "note", f"A program that a dead process left at work was ended: {program.command}")
     left = store.reader.unsettled()
     for applied in left:
         if applied.state is ChangeState.CLAIMED:

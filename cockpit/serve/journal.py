@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from cockpit.model import JSON, CockpitError, Event
+from cockpit.model import JSON, CockpitError, Event, Severity
 from cockpit.store.reader import Reader
 from cockpit.text import Redactor, clean
 
@@ -24,6 +24,8 @@ POLL = 0.25
 """Seconds between two looks whether something new is in the log."""
 QUIET = ("run", "choice")
 """Kinds of event that are many and of note only to whoever follows one incident."""
+ALERTS_AT_ONCE = 20
+"""Alerts of one look that are told one by one; those of a storm that come after them are counted."""
 GRAVE = {"escalated", "failed", "unknown", "down"}
 
 
@@ -103,7 +105,7 @@ class Journal:
     def _catch_up(self, reader: Reader) -> None:
         with self._following:
             while found := reader.events(after=self._last):
-                self._write([_fact(event) for event in found if event.kind not in QUIET])
+                self._write([*_facts(found)])
                 self._last = found[-1].id
 
 
@@ -152,6 +154,29 @@ def read_by_systemd(stream: TextIO, environ: Mapping[str, str]) -> bool:
     except (OSError, ValueError):
         return False
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _facts(events: Sequence[Event]) -> Iterator[Fact]:
+    """What was put into the log, line by line; of a storm of alerts the first, and how many more there are."""
+    more: list[Event] = []
+    told = 0
+    for event in events:
+        fires = event.kind == "alert" and not event.data.get("cleared")
+        told += fires
+        if fires and told > ALERTS_AT_ONCE:
+            more.append(event)
+        elif event.kind not in QUIET:
+            yield _fact(event)
+    if more:
+        yield _counted(more)
+
+
+def _counted(events: Sequence[Event]) -> Fact:
+    services = len({event.service for event in events})
+    critical = sum(event.data.get("severity") == Severity.CRITICAL for event in events)
+    text = f"{len(events)} times more alerts fired, {critical} times critical ones, of {services} services."
+    fields: dict[str, JSON] = {"kind": "alert", "first": events[0].id, "last": events[-1].id, "events": len(events)}
+    return Level.WARNING, f"{text} See: cockpit incidents", fields
 
 
 def _fact(event: Event) -> Fact:

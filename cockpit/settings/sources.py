@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from cockpit import ownership
 from cockpit.settings.values import Keys, Origin, SettingsError, config_home
 
 SYSTEM = Path("/etc/cockpit/config.toml")
@@ -25,15 +27,20 @@ def places(config: Path | None, environ: Mapping[str, str]) -> list[Path]:
     """
     named = config or (Path(environ["COCKPIT_CONFIG"]) if environ.get("COCKPIT_CONFIG") else None)
     if named is None:
-        return [place for place in (SYSTEM, config_home(environ) / "config.toml") if place.is_file()]
-    if not named.exists():
+        return [place for place in (SYSTEM, config_home(environ) / "config.toml") if os.path.lexists(place)]
+    if not os.path.lexists(named):
         raise SettingsError(f"There is no config file {named}.", "Write one with: cockpit init")
     return [named]
 
 
 def read(file: Path) -> Found:
-    """Every value in a TOML file by its keys. Raises SettingsError naming the line that is no TOML."""
+    """Every value in a TOML file by its keys.
+
+    Raises SettingsError naming the line that is no TOML, or when others can change the file.
+    """
     try:
+        if fault := ownership.of_text(file):
+            raise SettingsError(*fault)
         tree = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is not TOML: {error}.", "Correct that line.") from None

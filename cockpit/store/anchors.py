@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -98,6 +99,8 @@ def parse(text: str) -> list[Head]:
 def read(path: Path) -> list[Head]:
     """The heads kept in a file; also one with many lines, such as an extract of the journal. Raises CockpitError."""
     try:
+        if stat.S_ISFIFO(path.lstat().st_mode):
+            raise OSError("it is a pipe, which may never end")
         return parse(path.read_text("ascii"))
     except (OSError, ValueError) as error:
         raise CockpitError(

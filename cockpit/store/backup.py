@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cockpit import ownership
 from cockpit.model import CockpitError
 from cockpit.store.audit import verify
 from cockpit.store.chain import load_key
-from cockpit.store.connection import BUSY_SECONDS, StoreError, explained, reading, writing
+from cockpit.store.connection import BESIDE, BUSY_SECONDS, StoreError, explained, reading, writing
 from cockpit.store.reader import Reader
 from cockpit.store.store import HEAD, KEY, Store
-
-BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside the file while it is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,8 @@ def back_up(log: Path, copy: Path) -> Copied:
     load_key(log.with_name(KEY), create=False)
     if copy.resolve() in (log.resolve(), log.with_name(KEY).resolve()):
         raise StoreError(f"{copy} is the log itself.", "Name another file.")
+    with explained(copy):
+        _refuse_foreign(copy)
     with explained(copy), _private(copy) as part, _private(key_of(copy)) as key:
         shutil.copyfile(log.with_name(KEY), key)
         _copy(log, part)
@@ -81,6 +81,7 @@ def restore(copy: Path, log: Path, by: str) -> Copied:
         staged = Path(tempfile.mkdtemp(prefix="restore-", dir=log.parent))
     try:
         with explained(copy):
+            _refuse_foreign(copy)
             for source, name in ((copy, log.name), (key_of(copy), KEY)):
                 shutil.copyfile(source, staged / name)
                 (staged / name).chmod(0o600)
@@ -171,6 +172,13 @@ def _private(path: Path) -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _refuse_foreign(copy: Path) -> None:
+    """Raise StoreError when a copy, or its key, is not the operator's own: it is neither replaced nor put back."""
+    for path in (copy, key_of(copy)):
+        if fault := ownership.of_file(path):
+            raise StoreError(*fault)
 
 
 def _sync(*paths: Path) -> None:

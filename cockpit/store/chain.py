@@ -14,6 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from cockpit import ownership
 from cockpit.model import JSON, canonical
 from cockpit.store.connection import StoreError
 
@@ -149,6 +150,8 @@ def load_key(path: Path, *, create: bool) -> bytes:
     """
     if create:
         _create_key(path)
+    if fault := ownership.of_file(path):
+        raise StoreError(f"The log's key {fault[0]}", fault[1])
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from cockpit import ownership
 from cockpit.model import CockpitError
 
 SCHEMA = 5
@@ -16,6 +17,9 @@ SCHEMA = 5
 
 BUSY_SECONDS = 5.0
 """How long a call waits for another process that is writing."""
+
+BESIDE = ("-wal", "-shm")
+"""What SQLite keeps beside the file while it is in use."""
 
 FSYNC_FAILED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 
@@ -74,8 +78,9 @@ def explained(path: Path) -> Iterator[None]:
 
 def unusable(path: Path, error: OSError) -> StoreError:
     """The StoreError for a file or folder that the system refuses."""
+    named = error.filename if isinstance(error.filename, str) else path
     return StoreError(
-        f"{path} cannot be opened: {error.strerror}.", "Check the owner and the free space of its folder."
+        f"{named} cannot be opened: {error.strerror or error}.", "Check the owner and the free space of its folder."
     )
 
 
@@ -111,6 +116,9 @@ def writing(path: Path) -> sqlite3.Connection:
 
 def reading(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. Raises CockpitError when there is no log of this schema."""
+    with explained(path):
+        for file in _with_those_beside(path):
+            refuse_foreign(file)
     if not path.exists():
         raise StoreError(f"There is no log at {path} yet.", "It is made when cockpit runs for the first time.")
     with explained(path):
@@ -187,17 +195,37 @@ def _has_wal(path: Path) -> bool:
     return wal.exists() and wal.stat().st_size > 0
 
 
+def refuse_foreign(path: Path) -> None:
+    """Raise StoreError when a file that is written in place is not the operator's own."""
+    if fault := ownership.of_file(path, written_in_place=True):
+        raise StoreError(*fault)
+
+
+def _with_those_beside(path: Path) -> list[Path]:
+    return [path, *(path.with_name(path.name + ending) for ending in BESIDE)]
+
+
 def _make_private(path: Path) -> None:
-    """Make folder and file with modes 0700 and 0600; what is there already loses rights for others."""
+    """Make folder and file with modes 0700 and 0600; a file that is there already loses rights for others."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fault := ownership.of_folder(path.parent):
+            raise StoreError(*fault)
+        for file in _with_those_beside(path):
+            refuse_foreign(file)
         if not os.access(path.parent, os.W_OK):
             raise told(sqlite3.SQLITE_READONLY, path)
         # Closing any descriptor of an existing file would drop the locks that SQLite holds on it in this process,
         # and with them the log's commits once another process believes itself to be the last one.
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+        for file in _with_those_beside(path):
+            _close_to_others(file)
     except OSError as error:
         raise unusable(path, error) from error
+
+
+def _close_to_others(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)

@@ -40,7 +40,7 @@ from cockpit.store import incidents, intake, journal, mutes, proposals, pruning,
 from cockpit.store.anchors import Anchors
 from cockpit.store.audit import Problem, check
 from cockpit.store.chain import Head, load_key
-from cockpit.store.connection import StoreError, explained, quick_check, writing
+from cockpit.store.connection import StoreError, explained, quick_check, refuse_foreign, writing
 from cockpit.store.heartbeats import Heartbeats
 from cockpit.store.inquiries import Inquiries
 from cockpit.store.migrations import migrate
@@ -102,6 +102,7 @@ class Store:
                 database = Database(connection, execute_plugins=False)
                 migrate(database, path)
                 quick_check(connection, path)
+                refuse_foreign(path.with_name(HEAD))
                 empty = connection.execute("select 1 from event limit 1").fetchone() is None
                 key = load_key(path.with_name(KEY), create=empty)
             except BaseException:

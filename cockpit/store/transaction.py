@@ -212,7 +212,8 @@ def _insert(table: str, columns: tuple[str, ...], rows: int = 1) -> str:
 
 
 def _storable(scrubbed: JSON) -> str:
-    return str(scrubbed).encode("utf-8", "backslashreplace").decode("utf-8")
+    text = str(scrubbed)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def plain(row: sqlite3.Row) -> Written:

@@ -18,12 +18,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from cockpit.store.reader import Reader
+from tests.account import MAIN
 from tests.benchmarks.http_daemon import TOKEN, listening
 from tests.benchmarks.http_load import load, post
 from tests.benchmarks.report import line, percentile
 from tests.benchmarks.terminal import Terminal
 from tests.faults.daemon_world import Place
-from tests.unit.cli_world import MAIN
 
 CONNECTIONS = 32
 RATE = 1000.0

@@ -55,4 +55,4 @@ def check_invariants(store: Store, folder: Path, data: Path, *, accepted: Collec
 
 def effect_of(item: str, key: str, after: object) -> str:
     """The line that one application of a change leaves in the world."""
-    return f"deed {key}" if item == "deed" else f"set {key} {after}"
+    return f"deed {key}" if item in ("deed", "order") else f"set {key} {after}"

@@ -8,14 +8,16 @@ and `block` hold seconds that a write takes, and that a probe blocks the whole p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
 
 from cockpit.model import JSON, Approval, Change, Finding, Health, Level, Plan, Refused, Service
-from cockpit.toolkit import Client, Kind, Option, plan_of
+from cockpit.toolkit import Client, Kind, Option, plan_of, programs
 from cockpit.toolkit.items import Action, Resource
 from cockpit.toolkit.registry import Registry
+from tools import command
 
 
 class WorldReader(Client):
@@ -108,6 +110,14 @@ async def _do(writer: WorldWriter, change: Change) -> None:
     (writer.folder / "trouble").unlink(missing_ok=True)
 
 
+async def _order(writer: WorldWriter, change: Change) -> None:
+    """Do it by a program that takes its time, as a restart does."""
+    script = 'echo $$ > "$0/child"; sleep "$1"; echo "deed $2" >> "$0/effects"'
+    argv = ["sh", "-c", script, str(writer.folder), str(writer.seconds("slow")), str(change.key)]
+    with programs.noted_in(None) if (writer.folder / "unnoted").exists() else contextlib.nullcontext():
+        await command.execute(argv, seconds=60.0)
+
+
 async def _done(reader: WorldReader, change: Change) -> bool:
     return reader.deeds(str(change.key)) > int(str(change.observed["deeds"]))
 
@@ -139,6 +149,18 @@ def deed_of(kind: Kind) -> Action:
 
 
 value, deed = value_of(world), deed_of(world)
+
+
+order = world.action(
+    "order",
+    read=_read_identity,
+    do=_order,
+    check=_done,
+    steps=lambda key, before, after: [f"order {key}"],
+    verification="One more deed is counted.",
+    no_undo="A deed stays done.",
+    patience=0.3,
+)
 
 
 @world.remediation(approval=Approval.HARD, uses=(value,))
@@ -176,6 +198,18 @@ async def do_world_deed(reader: WorldReader, key: str) -> Plan:
     observed = {"deeds": reader.deeds(key)}
     change = deed.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
     return plan_of(f"Do {key}", change, risk="none")
+
+
+@world.remediation(approval=Approval.HARD, uses=(order,))
+async def order_world_deed(reader: WorldReader, key: str) -> Plan:
+    """Have a program do a deed.
+
+    Args:
+        key: which.
+    """
+    observed = {"deeds": reader.deeds(key)}
+    change = order.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
+    return plan_of(f"Order {key}", change, risk="none")
 
 
 def registry() -> Registry:

@@ -12,6 +12,7 @@ import uuid
 import pytest
 
 from cockpit.model import Service
+from cockpit.secret_patterns import hinted, rules
 from cockpit.text import Redactor
 from tests.corpus import hostile, known_secrets, secret_lines
 from tools.control import ServiceControl
@@ -174,3 +175,18 @@ def test_no_text_makes_the_search_slow(seed):
 def test_a_secret_among_attacks_is_still_found():
     redactor = knowing("hunter2hunter")
     assert [text for text in hostile() if "hunter2hunter" in redactor.redact(f"{text}hunter2hunter{text}")] == []
+
+
+def test_hints_are_found_in_a_long_text_as_one_by_one():
+    texts = [line.text.lower() for line in (*PLANTED, *LOOKALIKES)] + [text.lower() for text in hostile()]
+    for text in [*texts, "\n".join(texts), ""]:
+        wanted = [([hint for hint in rule.hints if hint in text], rule.pattern) for rule in rules()]
+        assert hinted(text) == [(hints, pattern) for hints, pattern in wanted if hints]
+    assert all(hint == hint.lower() for rule in rules() for hint in rule.hints)
+
+
+def test_the_seed_of_a_nats_user_is_found_among_many_texts():
+    seed = "SU" + "A7" * 28
+    texts = [f"Something is so {number}" for number in range(30)] + [f"seed {seed} end"]
+    assert seed not in json.dumps(Redactor().scrub(texts))
+    assert Redactor().redact(f"S{seed}") == f"S{seed}"

@@ -90,16 +90,22 @@ def _read(content: Any, owner: Owner, now: float, source: str) -> Alert:
         summary=_summary(annotations) or shorten(name, LONGEST_SUMMARY),
         starts_at=min(started, now) if started > 0 else now,
         source=source,
-        labels={
-            shorten(label, LONGEST_LABEL): shorten(value, LONGEST_LABEL)
-            for label, value in list(labels.items())[:MOST_LABELS]
-        },
+        labels=_shortened(labels),
     )
+
+
+def _shortened(labels: dict[str, str]) -> Mapping[str, str]:
+    if len(labels) <= MOST_LABELS and max(map(len, (*labels, *labels.values()))) <= LONGEST_LABEL:
+        return labels
+    return {
+        shorten(label, LONGEST_LABEL): shorten(value, LONGEST_LABEL)
+        for label, value in list(labels.items())[:MOST_LABELS]
+    }
 
 
 def _texts(content: Mapping[str, Any], key: str) -> dict[str, str]:
     found = content.get(key) or {}
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+    if not isinstance(found, dict) or not set(map(type, found.values())) <= {str}:
         raise _wrong(f"the {key} of an alert are not texts")
     return found
 

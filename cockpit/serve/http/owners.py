@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from cockpit.model import Service
@@ -62,10 +63,11 @@ class Owners:
                 return name
         if "instance" in labels and (name := self._by_address(labels["instance"], labels.get("job", ""))):
             return name
-        short = re.sub(r"[^A-Za-z0-9_.-]+", "-", labels.get("alertname", ""))[:63].strip("-.")
-        return f"{STRANGER}/{short or 'unnamed'}"
+        return _stranger(labels.get("alertname", ""))
 
     def _by_address(self, instance: str, job: str) -> str:
+        if not self._hosts:
+            return ""
         host, port = _split(instance)
         exact = self._ports.get((host, port), set())
         if len(exact) == 1:
@@ -73,6 +75,12 @@ class Owners:
         kind = JOBS.get(job.lower(), job.lower())
         same = [name for name in self._hosts.get(host, ()) if name.partition("/")[0] == kind]
         return same[0] if len(same) == 1 and not is_loopback(host) else ""
+
+
+@lru_cache(maxsize=1024)
+def _stranger(name: str) -> str:
+    short = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:63].strip("-.")
+    return f"{STRANGER}/{short or 'unnamed'}"
 
 
 def addresses(service: Service) -> Iterator[tuple[str, int]]:
