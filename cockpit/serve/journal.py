@@ -18,7 +18,7 @@ from typing import TextIO, TypeAlias
 
 from cockpit.model import JSON, CockpitError, Event, Severity
 from cockpit.store.reader import Reader
-from cockpit.text import Redactor, clean
+from cockpit.text import Redactor, clean, counted
 
 POLL = 0.25
 """Seconds between two looks whether something new is in the log."""
@@ -168,13 +168,13 @@ def _facts(events: Sequence[Event]) -> Iterator[Fact]:
         elif event.kind not in QUIET:
             yield _fact(event)
     if more:
-        yield _counted(more)
+        yield _summed_up(more)
 
 
-def _counted(events: Sequence[Event]) -> Fact:
-    services = len({event.service for event in events})
+def _summed_up(events: Sequence[Event]) -> Fact:
+    services = counted(len({event.service for event in events}), "service")
     critical = sum(event.data.get("severity") == Severity.CRITICAL for event in events)
-    text = f"{len(events)} times more alerts fired, {critical} times critical ones, of {services} services."
+    text = f"More alerts fired: {counted(len(events), 'event')}, {critical} of them critical, of {services}."
     fields: dict[str, JSON] = {"kind": "alert", "first": events[0].id, "last": events[-1].id, "events": len(events)}
     return Level.WARNING, f"{text} See: cockpit incidents", fields
 

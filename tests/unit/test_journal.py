@@ -51,9 +51,7 @@ def test_of_a_storm_the_first_are_told_and_the_others_counted(log: Log) -> None:
 
     lines = told(log, storm, prefixed=True)
     assert len(lines) == ALERTS_AT_ONCE + 1
-    assert (
-        lines[-1] == "<4>100 times more alerts fired, 20 times critical ones, of 100 services. See: cockpit incidents"
-    )
+    assert lines[-1] == "<4>More alerts fired: 100 events, 20 of them critical, of 100 services. See: cockpit incidents"
 
 
 def test_what_else_happens_in_a_storm_is_told(log: Log) -> None:
