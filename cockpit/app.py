@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 POLL = 0.25
 """Seconds between two looks at the store's version."""
-PACE = 1.0
+PACE = 2.0
 """Seconds between two looks at what was written without an event: readings come all the time, and can wait."""
 AGED = 10.0
 """Seconds after which a view is brought up to date although nothing was written: ages grow, probes get old."""
@@ -144,7 +144,8 @@ class CockpitApp(Answers):
             return
         self._aged += 1
         try:
-            version, event = self.desk.reader.version(), self.desk.reader.last_event()
+            version = self.desk.reader.version()
+            event = self._event if version == self._version else self.desk.reader.last_event()
         except CockpitError as error:
             self._complain(str(error))
             return

@@ -40,7 +40,6 @@ class Following(Reading):
 
     def on_mount(self) -> None:
         """Show it, and look again while it is open."""
-        super().on_mount()
         self._look()
         self.set_interval(LOOK, self._look)
 
