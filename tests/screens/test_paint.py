@@ -76,7 +76,7 @@ async def test_the_keys_that_answer_stand_there_as_soon_as_the_pane_has_the_focu
         assert foot[0][0] == " a" and "approve" in foot[1][0]
 
 
-async def test_readings_wait_a_second_and_an_event_does_not(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_readings_wait_a_little_and_an_event_does_not(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "POLL", 3600.0)  # polled by hand
     stage = staged(*w.CALM)
     async with stage.app.run_test(size=(120, 40)) as pilot:
@@ -86,7 +86,7 @@ async def test_readings_wait_a_second_and_an_event_does_not(staged: Staged, monk
         monkeypatch.setattr(application, "POLL", 0.25)
         app._poll()
         looks.clear()
-        for _ in range(8):
+        for _ in range(round(2 * application.PACE / application.POLL)):
             stage.world.store.record_health("redis/main", Health(Level.UP, "fine", {}, 0.1), w.NOW)
             app._poll()
         assert len(looks) == 2
