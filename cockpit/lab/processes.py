@@ -16,6 +16,7 @@ from typing import TypeAlias
 import psutil
 
 from cockpit.lab.parts import Launch
+from cockpit.toolkit import programs
 
 Identity: TypeAlias = "Mapping[str, float]"
 """`pid`, and `started` in clock ticks since the machine did, which setting its clock does not move."""
@@ -40,10 +41,9 @@ def identity(pid: int) -> dict[str, float]:
 
 def _stat(pid: int) -> tuple[str, int]:
     """A process's state, and when it was started."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
-    except FileNotFoundError:
-        raise ProcessLookupError(pid) from None
+    fields = programs.stat(pid)
+    if not fields:
+        raise ProcessLookupError(pid)
     return fields[0], int(fields[19])
 
 

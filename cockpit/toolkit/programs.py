@@ -131,20 +131,20 @@ async def _end(left: Left) -> None:
 
 def _identity(pid: int) -> str:
     """What no other process has that gets the same id: this boot, and when it was started in it; else empty."""
-    fields = _stat(Path(f"/proc/{pid}/stat"))
+    fields = stat(pid)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot} {fields[19]}" if fields else ""
 
 
 def _at_work(group: int) -> bool:
     """Whether a process of the group can still act: one that is dead and not yet fetched cannot."""
-    processes = map(_stat, Path("/proc").glob("[0-9]*/stat"))
+    processes = (stat(int(entry.name)) for entry in Path("/proc").glob("[0-9]*"))
     return any(fields and fields[2] == str(group) and fields[0] not in "ZX" for fields in processes)
 
 
-def _stat(file: Path) -> list[str]:
-    """The fields of a process from its state on; empty when it is gone."""
+def stat(pid: int) -> list[str]:
+    """The fields of `/proc/PID/stat` from the process's state on; empty when it is gone."""
     try:
-        return file.read_text(errors="replace").rpartition(") ")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
     except OSError:
         return []

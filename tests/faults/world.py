@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cockpit.model import JSON, Approval, Change, Finding, Health, Level, Plan, Refused, Service
 from cockpit.toolkit import Client, Kind, Option, plan_of, programs
-from cockpit.toolkit.items import Action, Resource
+from cockpit.toolkit.items import Action, Do, Resource
 from cockpit.toolkit.registry import Registry
 from tools import command
 
@@ -134,33 +134,37 @@ def value_of(kind: Kind) -> Resource:
     )
 
 
-def deed_of(kind: Kind) -> Action:
+def deed_of(kind: Kind, name: str = "deed", verb: str = "do", do: Do = _do) -> Action:
     """A deed that is counted in such a folder, for a kind to do."""
     return kind.action(
-        "deed",
+        name,
         read=_read_identity,
-        do=_do,
+        do=do,
         check=_done,
-        steps=lambda key, before, after: [f"do {key}"],
+        steps=lambda key, before, after: [f"{verb} {key}"],
         verification="One more deed is counted.",
         no_undo="A deed stays done.",
         patience=0.3,
     )
 
 
-value, deed = value_of(world), deed_of(world)
+def value_plan(value: Resource, reader: WorldReader, key: str, to: str) -> Plan:
+    """Set one value."""
+    return plan_of(f"Set {key} to {to}", _setting(value, reader, key, to), risk="none")
 
 
-order = world.action(
-    "order",
-    read=_read_identity,
-    do=_order,
-    check=_done,
-    steps=lambda key, before, after: [f"order {key}"],
-    verification="One more deed is counted.",
-    no_undo="A deed stays done.",
-    patience=0.3,
-)
+def deed_plan(deed: Action, reader: WorldReader, key: str, summary: str) -> Plan:
+    """One deed."""
+    observed = {"deeds": reader.deeds(key)}
+    change = deed.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
+    return plan_of(summary, change, risk="none")
+
+
+def _setting(value: Resource, reader: WorldReader, key: str, to: str) -> Change:
+    return value.change(reader.service.name, key, reader.value(key), to, why="asked")
+
+
+value, deed, order = value_of(world), deed_of(world), deed_of(world, "order", "order", _order)
 
 
 @world.remediation(approval=Approval.HARD, uses=(value,))
@@ -173,8 +177,7 @@ async def set_world_value(reader: WorldReader, key: str, to: str) -> Plan:
     """
     if (reader.folder / "refuse").exists():
         raise Refused("The world refuses.")
-    change = value.change(reader.service.name, key, reader.value(key), to, why="asked")
-    return plan_of(f"Set {key} to {to}", change, risk="none")
+    return value_plan(value, reader, key, to)
 
 
 @world.remediation(approval=Approval.HARD, uses=(value,))
@@ -184,8 +187,7 @@ async def set_two_values(reader: WorldReader, to: str) -> Plan:
     Args:
         to: the new value.
     """
-    changes = [value.change(reader.service.name, key, reader.value(key), to, why="asked") for key in ("a", "b")]
-    return plan_of("Set both", *changes, risk="none")
+    return plan_of("Set both", *(_setting(value, reader, key, to) for key in ("a", "b")), risk="none")
 
 
 @world.remediation(approval=Approval.HARD, uses=(deed,))
@@ -195,9 +197,7 @@ async def do_world_deed(reader: WorldReader, key: str) -> Plan:
     Args:
         key: which.
     """
-    observed = {"deeds": reader.deeds(key)}
-    change = deed.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
-    return plan_of(f"Do {key}", change, risk="none")
+    return deed_plan(deed, reader, key, f"Do {key}")
 
 
 @world.remediation(approval=Approval.HARD, uses=(order,))
@@ -207,9 +207,7 @@ async def order_world_deed(reader: WorldReader, key: str) -> Plan:
     Args:
         key: which.
     """
-    observed = {"deeds": reader.deeds(key)}
-    change = order.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
-    return plan_of(f"Order {key}", change, risk="none")
+    return deed_plan(order, reader, key, f"Order {key}")
 
 
 def registry() -> Registry:

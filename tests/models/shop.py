@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 
 from cockpit.model import JSON, Approval, Finding, Health, Level, Plan, RunStatus, Service, Unreachable
-from cockpit.toolkit import Kind, Option, Registry, plan_of
-from tests.faults.world import WorldReader, WorldWriter, deed_of, value_of
+from cockpit.toolkit import Kind, Option, Registry
+from tests.faults.world import WorldReader, WorldWriter, deed_of, deed_plan, value_of, value_plan
 
 CONDITIONS = """
 kind: shop
@@ -108,8 +108,7 @@ async def set_shop_value(reader: WorldReader, key: str, to: str) -> Plan:
         key: which.
         to: the new value.
     """
-    change = value.change(reader.service.name, key, reader.value(key), to, why="asked")
-    return plan_of(f"Set {key} to {to}", change, risk="none")
+    return value_plan(value, reader, key, to)
 
 
 @shop.remediation(approval=Approval.SOFT, uses=(deed,))
@@ -119,9 +118,7 @@ async def do_shop_deed(reader: WorldReader, key: str) -> Plan:
     Args:
         key: which.
     """
-    observed = {"deeds": reader.deeds(key)}
-    change = deed.change(reader.service.name, key, reader.identity(key), "done", why="asked", observed=observed)
-    return plan_of(f"Do {key}", change, risk="none")
+    return deed_plan(deed, reader, key, f"Do {key}")
 
 
 def registry() -> Registry:
