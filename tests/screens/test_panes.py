@@ -247,6 +247,6 @@ async def test_the_services_that_are_as_they_were_are_not_written_anew(
         await stage.settled(pilot)
         written.clear()
         stage.world.store.record_health("redis/main", Health(Level.UP, "31 % of 64 MB used", {}, 0.9), w.NOW)
-        stage.app.view.look()  # type: ignore[union-attr]
+        stage.app.view.look()  # type: ignore[union-attr]  # no dialog is open
         await stage.settled(pilot)
         assert written == ["redis/main"]
