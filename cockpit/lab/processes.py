@@ -57,7 +57,7 @@ def alive(which: Identity) -> bool:
 
 
 def spawn(launch: Launch, log: Path, folder: Path) -> dict[str, float]:
-    """Start a process in a session of its own, its output appended to the log."""
+    """Start a process in a session of its own, its output appended to the log; it carries the lab's mark."""
     account = pwd.getpwnam(launch.user) if launch.user and os.geteuid() == 0 else None
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - the lab's own modules make the arguments
@@ -73,9 +73,17 @@ def spawn(launch: Launch, log: Path, folder: Path) -> dict[str, float]:
             extra_groups=[] if account else None,
         )
     _, started = _stat(process.pid)  # also of one that has ended already: nobody collects it before it is listed
+    _begun(process.pid)
     with _collecting:
         _children.append(process)
     return {"pid": process.pid, "started": started}
+
+
+def _begun(pid: int) -> None:
+    """Wait until a process has its environment: for an instant after it was started, Linux shows none."""
+    with contextlib.suppress(OSError):  # another account's, or one that has ended
+        while not Path(f"/proc/{pid}/environ").read_bytes() and _stat(pid)[0] not in GONE:
+            time.sleep(0.001)
 
 
 def end(which: Iterable[tuple[Identity, str]], patience: float = 5.0) -> None:

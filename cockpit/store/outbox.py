@@ -50,6 +50,9 @@ SENT = """
 update outbox set sent = ?, message = coalesce(?, message), attempts = 0, unsure = 0, sent_at = coalesce(sent_at, ?)
 where id = ?
 """
+AGAIN = """
+update outbox set state = 'waiting', attempts = 0, unsure = 0, next_at = ? where state = 'unsure' and rank in (1, 2)
+"""
 QUEUE = """
 select case when version > sent then state else 'sent' end as state, count(*) as number, min(put_at) as oldest
 from outbox group by 1
@@ -192,6 +195,11 @@ class Outbox:
         """Write that the last attempt certainly did nothing; the message stays due."""
         with self._begin() as log:
             log.execute("update outbox set unsure = max(unsure - 1, 0) where id = ?", message.id)
+
+    def again(self, now: float) -> int:
+        """Send what may not have arrived once more, for somebody asks for it; returns how many messages that are."""
+        with self._begin() as log:
+            return log.execute(AGAIN, now)
 
     def postpone(self, message: Message, at: float) -> None:
         """Look at a message again at that time."""

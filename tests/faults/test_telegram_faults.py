@@ -83,6 +83,22 @@ def test_a_message_that_is_never_answered_is_sent_twice_and_then_told_about(scen
     assert len(scene.api.all("Set a to new")) == copies
 
 
+def test_what_may_not_have_arrived_comes_again_when_somebody_asks(scene_of):
+    scene = scene_of()
+    scene.api.fault = lambda method, count: "cut before" if method == "sendMessage" and count <= 2 else ""
+    scene.start(agent=False)
+    proposal = scene.ask()
+    scene.until(lambda: scene.api.find("The message about proposal:1 may not have arrived. /status sends it again."))
+    assert not [shown for shown in scene.api.all() if "Approve" in shown.labels()]
+    scene.api.say(EVE, "/status")
+    scene.until(lambda: scene.api.find("1 message that may not have arrived: sent again."))
+    scene.press(ADA, "Approve")
+    scene.until(lambda: scene.state(proposal.id) is ProposalState.APPROVED)
+    scene.api.say(EVE, "/status")
+    scene.until(lambda: len(scene.api.all("Services up: ")) == 2)
+    assert len(scene.api.all("may not have arrived: sent again")) == 1
+
+
 def test_what_telegram_asks_to_wait_is_waited(scene_of):
     scene = scene_of()
     refused: list[float] = []

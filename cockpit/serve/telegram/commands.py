@@ -21,6 +21,7 @@ from cockpit.serve.telegram.body import LONGEST, Body, units
 from cockpit.serve.telegram.teller import Teller
 from cockpit.settings.daemon import Right
 from cockpit.store.telegram import Person
+from cockpit.text import counted
 
 DAY = 86_400.0
 UNITS = {"m": 60.0, "min": 60.0, "h": 3600.0, "d": DAY}
@@ -73,6 +74,8 @@ class Commands:
         lines += [f"❓ waits for a decision: {each.id}, {each.plan.summary}" for each in pending]
         frozen = self.teller.reader.frozen()
         lines += [f"Changes are frozen by {frozen}."] if frozen else []
+        again = self.teller.log.outbox.again(self.clock())
+        lines += [f"{counted(again, 'message')} that may not have arrived: sent again."] if again else []
         title = f"Services up: {len(watched) - len(poor)} of {len(watched)}"
         return [words.listing(title, lines, "Nothing waits for a person.")]
 

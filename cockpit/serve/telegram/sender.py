@@ -16,7 +16,7 @@ from cockpit.serve.telegram.body import Body, rendered
 from cockpit.serve.telegram.pace import Pace
 from cockpit.serve.telegram.teller import Teller
 from cockpit.settings.daemon import TelegramSettings
-from cockpit.store.outbox import Message
+from cockpit.store.outbox import Message, Rank
 from cockpit.store.telegram import Button
 
 FIRST_PAUSE = 0.5
@@ -90,8 +90,9 @@ class Sender:
     def _may_try(self, message: Message) -> bool:
         """Whether a message may be sent; one that may have come twice already is only told about."""
         may = self.teller.log.outbox.trying(message)
-        if not may and not message.subject.startswith("gathered:"):
-            self.teller.gather(message.subject, f"The message about {message.subject} may not have arrived: /incidents")
+        if not may and message.rank in (Rank.QUESTION, Rank.INCIDENT):
+            line = f"The message about {message.subject} may not have arrived. /status sends it again."
+            self.teller.gather(message.subject, line)
         return may
 
     async def _failed(self, message: Message, error: TelegramError) -> None:
