@@ -21,8 +21,12 @@ from widgets.guard import Guard
 from widgets.line import Ink, Line, block, line
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from cockpit.model.inquiries import Inquiry
 
+BEAT = 0.5
+"""Seconds between two looks at the time that is left."""
 NOTHING = "Nothing waits for you. When the agent wants to change something, it stands here first."
 
 
@@ -76,16 +80,25 @@ class ProposalPane(Document):
         self._clock = clock
         self._case = Case()
         self._told_last: tuple[object, ...] = ()
+        self._beats: Timer | None = None
         self.guard = Guard()
 
     def on_mount(self) -> None:
-        """Count down, and notice when the program was stopped."""
-        self.set_interval(0.25, self._beat)
+        """Count down, and notice when the program was stopped, while something waits for an answer."""
+        self._beats = self.set_interval(BEAT, self._beat, pause=True)
+        self._begin_or_end_beats()
+
+    def _begin_or_end_beats(self) -> None:
+        if self._beats is not None and self.waits:
+            self._beat()
+            self._beats.resume()
+        elif self._beats is not None:
+            self._beats.pause()
 
     def _beat(self) -> None:
         self.guard.beat(time.monotonic())
         told, self._told_last = self._told_last, self._telling
-        if self.waits and told != self._told_last:
+        if told != self._told_last:
             self.tell_time()
 
     @property
@@ -114,6 +127,7 @@ class ProposalPane(Document):
         if not same:
             self.scroll_to(y=0, animate=False)
         self.update()
+        self._begin_or_end_beats()
 
     @staticmethod
     def _identity(case: Case) -> tuple[object, ...]:

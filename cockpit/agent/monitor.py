@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cockpit.agent.conditions import Conditions
+from cockpit.agent.gathering import Gathering
 from cockpit.agent.runbooks import Library
 from cockpit.agent.silences import Silences
 from cockpit.model import Health, Level, Role, Service
 from cockpit.store.store import Store
 from cockpit.toolkit import Registry, probe
+
+BEAT = 1.0
+"""Seconds: services are probed some at a time on the same beat, not each by itself. An idle processor wakes less often
+then, and waking is most of what watching costs."""
 
 
 @dataclass
@@ -40,30 +46,35 @@ class Monitor:
     _conditions: dict[str, Conditions] = field(default_factory=dict)
     _looks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._readings = Gathering(self.store, self._take_in)
+
     async def run(self) -> None:
         """Probe for ever; cancel to end."""
         self._follow_known()
+        began = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for service in self.services.values():
-                group.create_task(self._watch(service), name=f"probe {service.name}")
+                group.create_task(self._watch(service, began), name=f"probe {service.name}")
 
-    async def _watch(self, service: Service) -> None:
-        """Probe one service on its interval, a little apart from the others so that they do not come in bursts."""
+    async def _watch(self, service: Service, began: float) -> None:
+        """Probe one service at once, and then whenever its turn comes."""
         await self.look(service.name)
-        await asyncio.sleep(random.uniform(0.0, service.interval / 4))  # noqa: S311 - spreads probes, guards nothing
+        beats = max(1, int(service.interval / BEAT))
+        first = began + BEAT * random.randrange(beats)  # noqa: S311 - spreads probes, guards nothing
         while True:
-            started = time.monotonic()
+            await asyncio.sleep(turn(first, service.interval, time.monotonic()) - time.monotonic())
             await self.look(service.name)
-            await asyncio.sleep(max(0.0, service.interval - (time.monotonic() - started)))
 
     async def look(self, name: str) -> Health:
         """Probe a service now and act on what is seen; two looks at one service never overlap."""
         service = self.services[name]
         async with self._looks.setdefault(name, asyncio.Lock()):
-            health = await probe(self.registry.kind(service.kind), service)
+            with self._readings.expecting():
+                health = await probe(self.registry.kind(service.kind), service)
             if health.level is Level.DOWN:
                 await self._look_at_parents(service)
-            self._take_in(service, health)
+            await self._readings.add(service, health)
         return health
 
     async def _look_at_parents(self, service: Service) -> None:
@@ -110,3 +121,8 @@ class Monitor:
         for service in self.services.values():
             conditions = self.library.conditions_for(service.kind)
             self._conditions[service.name] = Conditions(service, conditions, firing)
+
+
+def turn(first: float, interval: float, now: float) -> float:
+    """When a service is probed next: its turns are the first one, and one every interval after that."""
+    return first + interval * max(0, math.ceil((now - first) / interval))

@@ -156,6 +156,15 @@ class Store:
         """Everything that is wrong with the file, its chain and its anchors; empty when all is well."""
         return check(self.path, self._key, self.anchors.files)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all that this thread writes meanwhile one transaction: all of it is kept, or nothing.
+
+        One inside another is a part of it, which can be taken back by itself.
+        """
+        with self._transaction():
+            yield
+
     def watch(self, services_: Sequence[Service]) -> None:
         """Make these the configured services, without their options; the history of others is kept."""
         with self._transaction() as log:
@@ -187,30 +196,15 @@ class Store:
             intake.take_in(log, reports)
 
     def record_run(
-        self,
-        incident: int | None,
-        call: Call,
-        finding: Finding | None,
-        error: str,
-        started_at: float,
-        seconds: float,
-        *,
-        actor: str = Role.ANALYST,
-        error_type: str = "",
-    ) -> Run:
+        self, incident: int | None, call: Call, finding: Finding | None, error: str, started_at: float, seconds: float,
+        *, actor: str = Role.ANALYST, error_type: str = "",
+    ) -> Run:  # fmt: skip
         """Keep one run of a diagnostic as evidence; without a finding it is an error, of that type."""
         with self._transaction() as log:
             return incidents.record_run(
-                log,
-                incident,
-                call,
-                finding,
-                error=error,
-                started_at=started_at,
-                seconds=seconds,
-                actor=actor,
+                log, incident, call, finding, error=error, started_at=started_at, seconds=seconds, actor=actor,
                 error_type=error_type,
-            )
+            )  # fmt: skip
 
     def advance(
         self,

@@ -6,8 +6,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,12 +78,6 @@ class TelegramLog:
         self._begin = begin
         self._fetch = fetch
         self.outbox = Outbox(begin, fetch)
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make all that this thread writes to the log meanwhile one transaction: all of it is kept, or nothing."""
-        with self._begin():
-            yield
 
     def first_time(self, update: int, now: float) -> bool:
         """Write that an update is acted on; False when it was before. Its effect belongs in the same transaction."""

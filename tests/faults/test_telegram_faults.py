@@ -262,7 +262,7 @@ def test_no_update_that_comes_again_changes_anything(scene_of):
 
 def test_an_update_whose_effect_fails_counts_as_never_seen(tmp_path):
     with Store.open(tmp_path / "cockpit.db") as store:
-        with pytest.raises(ZeroDivisionError), store.telegram.together():
+        with pytest.raises(ZeroDivisionError), store.together():
             assert store.telegram.first_time(7, 1.0)
             store.freeze("Ada")
             raise ZeroDivisionError
@@ -280,9 +280,9 @@ def test_the_twin_that_remembers_no_update_acts_twice(scene_of, monkeypatch):
 
 def test_a_part_that_fails_is_taken_back_and_the_rest_is_kept(tmp_path):
     with Store.open(tmp_path / "cockpit.db") as store:
-        with store.telegram.together():
+        with store.together():
             store.note("monitor", "note", "kept")
-            with pytest.raises(ZeroDivisionError), store.telegram.together():
+            with pytest.raises(ZeroDivisionError), store.together():
                 store.note("monitor", "note", "taken back")
                 raise ZeroDivisionError
             store.note("monitor", "note", "kept as well")

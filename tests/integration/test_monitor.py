@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cockpit.agent.monitor import Monitor
+from cockpit.agent.monitor import Monitor, turn
 from cockpit.agent.runbooks import Condition, Library
 from cockpit.model import Health, Level, Service, Severity
 from cockpit.store.store import Store
@@ -152,3 +154,11 @@ async def test_recovery_is_read_twice(house: Callable[..., House]) -> None:
     await asyncio.sleep(0.6)
     await one.monitor.look("switch/db")
     assert not one.store.reader.alerts(firing_only=True)
+
+
+@given(st.floats(0, 1e6), st.sampled_from([0.1, 1.0, 2.5, 10.0, 3600.0]), st.floats(-10, 1e5))
+def test_turns_stay_on_their_beat_however_long_a_look_took(first: float, interval: float, later: float) -> None:
+    due = turn(first, interval, first + later)
+    assert due >= max(first, first + later - 1e-6)
+    assert due - (first + later) <= interval + 1e-6 or due == first
+    assert (due - first) / interval == pytest.approx(round((due - first) / interval), abs=1e-6)

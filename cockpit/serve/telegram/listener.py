@@ -105,11 +105,11 @@ class Listener:
             return  # the client's own sign ends by itself; the press counts all the same
 
     def _act(self, number: int, entry: Entry, update: Update | None) -> None:
-        with self.teller.log.together():
+        with self.teller.engine.store.together():
             if not self.teller.log.first_time(number, self.clock()):
                 return
             try:
-                with self.teller.log.together():
+                with self.teller.engine.store.together():
                     answers = self._answers_to(entry)
             except StoreError:
                 raise

@@ -79,7 +79,7 @@ class Teller:
         if after is not None and not events:
             return False
         self._lately = None
-        with self.log.together():
+        with self.engine.store.together():
             if after is None:
                 self._begin()
             else:
