@@ -30,8 +30,10 @@ from widgets.literal import Literal
 if TYPE_CHECKING:
     from cockpit.engine import Engine
 
-POLL = 0.25
-"""Seconds between two looks at the store's version."""
+POLL, REST = 0.25, 1.0
+"""Seconds between two looks at the store's version: while something goes on, and once all has been quiet."""
+QUIET = 10.0
+"""Seconds without an event after which all is quiet."""
 PACE = 2.0
 """Seconds between two looks at what was written without an event: readings come all the time, and can wait."""
 AGED = 10.0
@@ -79,7 +81,8 @@ class CockpitApp(Answers):
         self._open_engine = open_engine
         self._version = -1
         self._event = 0
-        self._aged = 0
+        self._pause = POLL
+        self._aged = self._calm = 0.0
         self._complaint = ""
         self._frame = Frame()
         self.animation_level = "none"
@@ -98,7 +101,7 @@ class CockpitApp(Answers):
     def on_ready(self) -> None:
         """Start what lies behind the screen, now that it has been painted."""
         self.add_mode(self.DEFAULT_MODE, self.get_default_screen)
-        self.set_interval(POLL, self._poll)
+        self.set_timer(POLL, self._poll)
         if self._open_engine:
             self.run_worker(self._serve, thread=True, exit_on_error=False, group="engine")
 
@@ -142,7 +145,14 @@ class CockpitApp(Answers):
         if terminal.gone():
             self.exit(return_code=1)
             return
-        self._aged += 1
+        self._look(self._pause)
+        self._pause = POLL if self._calm < QUIET else REST
+        self.set_timer(self._pause, self._poll)
+
+    def _look(self, after: float) -> None:
+        """Bring the view up to date where something was written, so many seconds after the last look."""
+        self._aged += after
+        self._calm += after
         try:
             version = self.desk.reader.version()
             event = self._event if version == self._version else self.desk.reader.last_event()
@@ -150,8 +160,10 @@ class CockpitApp(Answers):
             self._complain(str(error))
             return
         wait = 0.0 if event != self._event else PACE if version != self._version else AGED
-        if self._aged * POLL >= wait:
-            self._version, self._event, self._aged, self._complaint = version, event, 0, ""
+        if event != self._event:
+            self._calm = 0.0
+        if self._aged >= wait:
+            self._version, self._event, self._aged, self._complaint = version, event, 0.0, ""
             self.catch_up()
 
     def _complain(self, what: str) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cockpit.agent.asking import Asking
     from cockpit.model.inquiries import Inquiry
 
-POLL = 0.25
+POLL = 0.5
 """Seconds between two looks for decisions that another process took."""
 STEP_EVERY = 1.0
 """Seconds between two steps while the recovery of a service is awaited."""

@@ -83,20 +83,19 @@ async def test_readings_wait_a_little_and_an_event_does_not(staged: Staged, monk
         await stage.settled(pilot)
         app, looks = stage.app, []
         monkeypatch.setattr(app, "catch_up", lambda: looks.append(app._aged))
-        monkeypatch.setattr(application, "POLL", 0.25)
-        app._poll()
+        app._look(0.25)
         looks.clear()
-        for _ in range(round(2 * application.PACE / application.POLL)):
+        for _ in range(round(2 * application.PACE / 0.25)):
             stage.world.store.record_health("redis/main", Health(Level.UP, "fine", {}, 0.1), w.NOW)
-            app._poll()
+            app._look(0.25)
         assert len(looks) == 2
-        app._poll()
+        app._look(0.25)
         looks.clear()
         stage.world.store.note("monitor", "note", "something happened")
-        app._poll()
+        app._look(0.25)
         assert len(looks) == 1
         for _ in range(8):
-            app._poll()
+            app._look(0.25)
         assert len(looks) == 1, "nothing was written"
 
 
