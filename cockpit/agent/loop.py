@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cockpit.agent.analyst import Analyst
 from cockpit.agent.healer import Healer
 from cockpit.agent.heartbeats import Heartbeats
+from cockpit.agent.housekeeping import Housekeeping
 from cockpit.agent.monitor import Monitor
 from cockpit.agent.runbooks import CONFIDENT
 from cockpit.model import Diagnosis, Incident, IncidentStatus, Proposal, ProposalState, Role, Service
@@ -39,7 +40,6 @@ LOOK_AGAIN = (0.0, 1.5, 3.0)
 """Seconds before each investigation of an incident that no runbook explained yet: readings may lag."""
 PATIENCE = 6.0
 """Seconds that a condition has to clear after a verified change, at the least; else three probes."""
-THIN_EVERY = 300.0
 LETS_END = 3.0
 """Seconds that a change which is being applied has to come to its end when the agent is told to end."""
 DRIFTS = 3
@@ -86,7 +86,7 @@ class Agent:
                 group.create_task(self.monitor.run())
                 if self.heartbeats:
                     group.create_task(self.heartbeats.run())
-                group.create_task(self._thin())
+                group.create_task(Housekeeping(self.store, self.clock).run())
                 await self._hand_along()
         finally:
             with contextlib.suppress(StoreError):
@@ -342,11 +342,6 @@ class Agent:
         elif error:
             self.store.note(Role.COMMUNICATOR, "note", f"'{name}' failed: {error}")
         self.wake()
-
-    async def _thin(self) -> None:
-        while True:
-            await asyncio.to_thread(self.store.thin, self.clock())
-            await asyncio.sleep(THIN_EVERY)
 
 
 def _advice(diagnosis: Diagnosis | None) -> str:

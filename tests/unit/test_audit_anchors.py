@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.agent.housekeeping import Housekeeping
 from cockpit.model import CockpitError
 from cockpit.store.anchors import Anchors, line, read
 from cockpit.store.audit import verify
@@ -141,6 +142,25 @@ def test_an_anchor_that_cannot_be_written_is_told_and_stops_nothing(tmp_path: Pa
         store.freeze(None)
         assert store.anchors.troubles == {}
     assert read(gone)[0].id == 2
+
+
+def test_the_operator_is_told_once_of_an_anchor_that_cannot_be_kept_and_once_that_it_is_again(tmp_path: Path) -> None:
+    gone = tmp_path / "unplugged" / "head"
+    with Store.open(tmp_path / "cockpit.db", anchors=[gone]) as store:
+        housekeeping = Housekeeping(store)
+        store.freeze("ann")
+        for _ in range(2):
+            housekeeping.turn()
+        gone.parent.mkdir()
+        store.freeze(None)
+        for _ in range(2):
+            housekeeping.turn()
+        told = [event.text for event in store.reader.events() if event.kind == "note"]
+    assert told == [
+        f"The anchor {gone} cannot be kept: No such file or directory. "
+        "It does not tell meanwhile if the log is cut off.",
+        f"The anchor {gone} is kept again.",
+    ]
 
 
 def test_an_anchor_is_never_written_through_a_link(tmp_path: Path) -> None:
