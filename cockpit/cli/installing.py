@@ -36,7 +36,7 @@ class Step:
 
 
 def install(arguments: Namespace) -> int:
-    """Write the unit file and start the service; says each thing it does."""
+    """Write the unit file and start the service, anew where it runs; says each thing it does."""
     settings_of(arguments)
     unit, manager = _place(arguments.system), _manager(arguments.system)
     _refuse_foreign(unit)
@@ -45,7 +45,8 @@ def install(arguments: Namespace) -> int:
     if arguments.system:
         account = _write(ACCOUNT, (data_file("systemd") / "cockpit.sysusers").read_text())
         steps = [account, _run(["systemd-sysusers", str(ACCOUNT)]), *steps]
-    steps += [_run([*manager, "daemon-reload"]), _run([*manager, "enable", "--now", UNIT])]
+    # `restart` also starts what does not run; `enable --now` would leave one that runs with the unit it had.
+    steps += [_run([*manager, *step]) for step in (["daemon-reload"], ["enable", UNIT], ["restart", UNIT])]
     return _carry_out(steps, arguments)
 
 

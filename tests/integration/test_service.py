@@ -48,14 +48,16 @@ def test_it_is_installed_for_the_account_and_taken_away_again(home: Home, asked:
     assert printed.splitlines() == [
         f"write {unit_of(home)}",
         "run systemctl --user daemon-reload",
-        "run systemctl --user enable --now cockpit.service",
+        "run systemctl --user enable cockpit.service",
+        "run systemctl --user restart cockpit.service",
     ]
     [started] = [line for line in unit_of(home).read_text().splitlines() if line.startswith("ExecStart=")]
     assert started.endswith("/cockpit --daemon") and started.startswith("ExecStart=/")
     assert home("service", "uninstall")[0] == OK
     assert not unit_of(home).exists()
     assert asked.read_text().splitlines() == [
-        "systemctl --user daemon-reload", "systemctl --user enable --now cockpit.service",
+        "systemctl --user daemon-reload", "systemctl --user enable cockpit.service",
+        "systemctl --user restart cockpit.service",
         "systemctl --user disable --now cockpit.service", "systemctl --user daemon-reload",
     ]  # fmt: skip
 
