@@ -161,7 +161,7 @@ async def test_a_limit_for_an_hour_is_not_waited_for_and_not_tried_again(desk: D
         for _ in range(3):
             with pytest.raises(NoModel, match="rate limited"):
                 await desk.ask(models)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert len(server.requests) == 1
 
 
