@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SCALE = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+BY_THE_SECOND = 120
+"""Seconds before the end at which a countdown begins to tell each one; what ticks on for minutes hurries a reader."""
 
 
 def clock(at: float) -> str:
@@ -36,9 +38,9 @@ def lasted(seconds: float) -> str:
 
 
 def countdown(seconds: float) -> str:
-    """Time that is left, as minutes and seconds."""
+    """Time that is left: `4 min`, and by the second towards the end, `1:59`."""
     left = max(int(seconds), 0)
-    return f"{left // 60}:{left % 60:02d}"
+    return f"{left // 60} min" if left >= BY_THE_SECOND else f"{left // 60}:{left % 60:02d}"
 
 
 def duration(seconds: float | None) -> str:

@@ -56,7 +56,7 @@ async def test_two_changes_far_apart_paint_nothing_between_them(
     async with stage.app.run_test(size=(120, 40)) as pilot:
         await stage.settled(pilot)
         stage.world.store.freeze("kim")
-        stage.world.clock.now += 1
+        stage.world.clock.now += 60
         collected.clear()
         stage.app.view.look()  # type: ignore[union-attr]  # a view is mounted
         stage.app.screen.query_one(ProposalPane).tell_time()

@@ -99,8 +99,9 @@ class TestFigures:
     def test_numbers(self, value: float, text: str) -> None:
         assert number(value) == text
 
-    def test_a_countdown_never_shows_less_than_nothing(self) -> None:
-        assert [countdown(seconds) for seconds in (252.9, 60, 0, -5)] == ["4:12", "1:00", "0:00", "0:00"]
+    def test_a_countdown_tells_minutes_then_seconds_and_never_less_than_nothing(self) -> None:
+        shown = [countdown(seconds) for seconds in (252.9, 120, 119.9, 60, 0, -5)]
+        assert shown == ["4 min", "2 min", "1:59", "1:00", "0:00", "0:00"]
 
     def test_a_steady_series_stays_low_and_a_peak_stands_out(self) -> None:
         assert spark([2.0] * 5, 5) == "▃▃▃▃▃"
@@ -153,12 +154,14 @@ async def test_a_countdown_repaints_only_its_own_cells(staged: Staged) -> None:
     async with stage.app.run_test(size=(120, 40)) as pilot:
         await stage.settled(pilot)
         pane = stage.app.screen.query_one(ProposalPane)
-        stage.world.clock.now += 1
-        pane._exchange_repaint_regions()
-        pane.update()
+        assert pane.pending is not None
+        for left in (100, 99):
+            stage.world.clock.now = pane.pending.expires_at - left
+            pane._exchange_repaint_regions()
+            pane.update()
         (painted,) = pane._exchange_repaint_regions()
         assert painted.height == 1
-        assert painted.width <= len("  4:15 left")
+        assert painted.width <= len("  1:39 left")
 
 
 async def test_one_probe_repaints_only_its_own_row(staged: Staged) -> None:
