@@ -57,6 +57,17 @@ async def test_a_well_server_raises_nothing_and_every_sample_is_explained(desk: 
     assert await desk.raised() == set()
 
 
+async def test_every_probe_comes_over_a_connection_of_its_own_and_leaves_none(lab: Lab, desk: Desk) -> None:
+    await desk.probe()
+    async with connected(lab) as client:
+        before, received = await client.client_list(), await client.info("stats")
+        for _ in range(3):
+            await desk.probe()
+        after, then = await client.client_list(), await client.info("stats")
+    assert then["total_connections_received"] - received["total_connections_received"] == 3
+    assert {each["id"] for each in after} == {each["id"] for each in before}
+
+
 async def test_every_diagnostic_answers_on_a_well_server(desk: Desk) -> None:
     for tool in redis.tools.values():
         if not tool.writes:
