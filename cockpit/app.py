@@ -81,7 +81,6 @@ class CockpitApp(Answers):
         self._open_engine = open_engine
         self._version = -1
         self._event = 0
-        self._pause = POLL
         self._aged = self._calm = 0.0
         self._complaint = ""
         self._frame = Frame()
@@ -146,8 +145,12 @@ class CockpitApp(Answers):
             self.exit(return_code=1)
             return
         self._look(self._pause)
-        self._pause = POLL if self._calm < QUIET else REST
         self.set_timer(self._pause, self._poll)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds from the last look to the next."""
+        return POLL if self._calm < QUIET else REST
 
     def _look(self, after: float) -> None:
         """Bring the view up to date where something was written, so many seconds after the last look."""
@@ -159,9 +162,10 @@ class CockpitApp(Answers):
         except CockpitError as error:
             self._complain(str(error))
             return
-        wait = 0.0 if event != self._event else PACE if version != self._version else AGED
         if event != self._event:
-            self._calm = 0.0
+            wait = self._calm = 0.0
+        else:
+            wait = PACE if version != self._version else AGED
         if self._aged >= wait:
             self._version, self._event, self._aged, self._complaint = version, event, 0.0, ""
             self.catch_up()

@@ -55,7 +55,7 @@ class Terminal(LinuxDriver):
     def run_input_thread(self) -> None:
         """Read what is typed, until the input is disabled.
 
-        Textual's own loop looks ten times a second whether it is, and wakes an idle processor more often than all else.
+        Textual's own loop looks ten times a second whether it is, and wakes an idle processor each time.
         """
         from textual._xterm_parser import XTermParser  # as Textual does, when a terminal is there
 

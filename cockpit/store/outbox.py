@@ -50,9 +50,7 @@ SENT = """
 update outbox set sent = ?, message = coalesce(?, message), attempts = 0, unsure = 0, sent_at = coalesce(sent_at, ?)
 where id = ?
 """
-AGAIN = """
-update outbox set state = 'waiting', attempts = 0, unsure = 0, next_at = ? where state = 'unsure' and rank in (1, 2)
-"""
+AGAIN = "update outbox set state = 'waiting', attempts = 0, unsure = 0, next_at = ? where state = 'unsure'"
 QUEUE = """
 select case when version > sent then state else 'sent' end as state, count(*) as number, min(put_at) as oldest
 from outbox group by 1

@@ -80,7 +80,7 @@ async def probe(reader: WorldReader) -> Health:
     """Whether the folder holds a file named trouble."""
     trouble, what = (reader.folder / "trouble").exists(), reader.trouble()
     if seconds := reader.seconds("block"):
-        time.sleep(seconds)
+        time.sleep(seconds)  # as a driver that is not async would hold up the whole loop
     return Health(Level.DEGRADED if trouble else Level.UP, what if trouble else "well", {"trouble": float(trouble)})
 
 

@@ -155,13 +155,14 @@ async def test_a_rate_limit_is_waited_for_where_nobody_else_answers(desk: Desk) 
 
 
 async def test_a_limit_for_an_hour_is_not_waited_for_and_not_tried_again(desk: Desk) -> None:
+    await desk.worker.warm()
     with Scripted([Fails(429, retry_after=3600)]) as server:
         models = desk.models(model("mini", server))
         began = time.monotonic()
         for _ in range(3):
             with pytest.raises(NoModel, match="rate limited"):
                 await desk.ask(models)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 5
     assert len(server.requests) == 1
 
 

@@ -99,6 +99,24 @@ async def test_readings_wait_a_little_and_an_event_does_not(staged: Staged, monk
         assert len(looks) == 1, "nothing was written"
 
 
+async def test_the_store_is_looked_at_less_often_once_all_is_quiet(
+    staged: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "POLL", 3600.0)  # polled by hand
+    stage = staged(*w.CALM)
+    async with stage.app.run_test(size=(120, 40)) as pilot:
+        await stage.settled(pilot)
+        app = stage.app
+        app._look(0.25)
+        assert app._pause == application.POLL
+        stage.world.store.record_health("redis/main", Health(Level.UP, "fine", {}, 0.1), w.NOW)
+        app._look(application.QUIET)
+        assert app._pause == application.REST, "a reading is no event"
+        stage.world.store.note("monitor", "note", "something happened")
+        app._look(application.REST)
+        assert app._pause == application.POLL
+
+
 async def test_the_services_are_read_once_for_every_version_of_the_store(
     staged: Staged, monkeypatch: pytest.MonkeyPatch
 ) -> None:

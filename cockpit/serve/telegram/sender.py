@@ -16,7 +16,7 @@ from cockpit.serve.telegram.body import Body, rendered
 from cockpit.serve.telegram.pace import Pace
 from cockpit.serve.telegram.teller import Teller
 from cockpit.settings.daemon import TelegramSettings
-from cockpit.store.outbox import Message, Rank
+from cockpit.store.outbox import Message
 from cockpit.store.telegram import Button
 
 FIRST_PAUSE = 0.5
@@ -90,7 +90,7 @@ class Sender:
     def _may_try(self, message: Message) -> bool:
         """Whether a message may be sent; one that may have come twice already is only told about."""
         may = self.teller.log.outbox.trying(message)
-        if not may and message.rank in (Rank.QUESTION, Rank.INCIDENT):
+        if not may and not message.subject.startswith("gathered:"):
             line = f"The message about {message.subject} may not have arrived. /status sends it again."
             self.teller.gather(message.subject, line)
         return may
